@@ -1,0 +1,1 @@
+"""The fast level: arrays in, arrays out."""

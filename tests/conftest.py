@@ -1,0 +1,18 @@
+"""What every test may ask for."""
+
+import os
+
+import numpy as np
+import pytest
+
+SEED = int(os.environ.get("NNCORE_TEST_SEED", np.random.SeedSequence().entropy % 2**32))
+
+
+def pytest_report_header() -> str:
+    return f"random cases: NNCORE_TEST_SEED={SEED} repeats them"
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> np.random.Generator:
+    """Random numbers of this test's own: the same for one seed whichever tests run beside it."""
+    return np.random.default_rng([SEED, *request.node.nodeid.encode()])
