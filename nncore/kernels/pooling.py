@@ -1,0 +1,80 @@
+"""Pooling in Numba: see `reference.py` for the definitions. Parallel over images, which share no pixel."""
+
+import numpy as np
+from numba import njit, prange
+
+from nncore.types import Array, Integers, Pair, Shape
+
+
+@njit(parallel=True, cache=True)
+def max_pool(x: Array, pool_size: Pair, stride: Pair) -> tuple[Array, Integers]:
+    """The largest value of each window and its place in it, int32: (N, H, W, C) -> two (N, OH, OW, C)."""
+    n, height, width, channels = x.shape
+    ph, pw = pool_size
+    oh, ow = (height - ph) // stride[0] + 1, (width - pw) // stride[1] + 1
+    y = np.empty((n, oh, ow, channels), x.dtype)
+    winners = np.empty((n, oh, ow, channels), np.int32)
+    for image in prange(n):
+        for i in range(oh):
+            for j in range(ow):
+                best, winner = y[image, i, j], winners[image, i, j]
+                for c in range(channels):
+                    best[c] = x[image, i * stride[0], j * stride[1], c]
+                    winner[c] = 0
+                for ky in range(ph):
+                    for kx in range(pw):
+                        pixel = x[image, i * stride[0] + ky, j * stride[1] + kx]
+                        for c in range(channels):
+                            larger = pixel[c] > best[c] or pixel[c] != pixel[c]
+                            best[c] = pixel[c] if larger else best[c]
+                            winner[c] = ky * pw + kx if larger else winner[c]
+    return y, winners
+
+
+@njit(parallel=True, cache=True)
+def max_pool_backward(dy: Array, winners: Integers, x_shape: Shape, pool_size: Pair, stride: Pair) -> Array:
+    """Send each dy to the pixel that won its window: (N, OH, OW, C) -> (N, H, W, C)."""
+    n, oh, ow, channels = dy.shape
+    dx = np.zeros(x_shape, dy.dtype)
+    for image in prange(n):
+        for i in range(oh):
+            for j in range(ow):
+                for c in range(channels):
+                    ky, kx = divmod(winners[image, i, j, c], pool_size[1])
+                    dx[image, i * stride[0] + ky, j * stride[1] + kx, c] += dy[image, i, j, c]
+    return dx
+
+
+@njit(parallel=True, cache=True)
+def avg_pool(x: Array, pool_size: Pair, stride: Pair) -> Array:
+    """The mean of each window: (N, H, W, C) -> (N, OH, OW, C)."""
+    n, height, width, channels = x.shape
+    ph, pw = pool_size
+    oh, ow = (height - ph) // stride[0] + 1, (width - pw) // stride[1] + 1
+    y = np.zeros((n, oh, ow, channels), x.dtype)
+    for image in prange(n):
+        for i in range(oh):
+            for j in range(ow):
+                for ky in range(ph):
+                    for kx in range(pw):
+                        for c in range(channels):
+                            y[image, i, j, c] += x[image, i * stride[0] + ky, j * stride[1] + kx, c]
+                for c in range(channels):
+                    y[image, i, j, c] /= ph * pw
+    return y
+
+
+@njit(parallel=True, cache=True)
+def avg_pool_backward(dy: Array, x_shape: Shape, pool_size: Pair, stride: Pair) -> Array:
+    """Share each dy among the pixels of its window: (N, OH, OW, C) -> (N, H, W, C)."""
+    n, oh, ow, channels = dy.shape
+    ph, pw = pool_size
+    dx = np.zeros(x_shape, dy.dtype)
+    for image in prange(n):
+        for i in range(oh):
+            for j in range(ow):
+                for ky in range(ph):
+                    for kx in range(pw):
+                        for c in range(channels):
+                            dx[image, i * stride[0] + ky, j * stride[1] + kx, c] += dy[image, i, j, c] / (ph * pw)
+    return dx

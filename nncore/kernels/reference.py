@@ -1,0 +1,158 @@
+"""What every kernel computes, said in plain NumPy: the definitions that the fast kernels are tested against.
+
+They also do the work where Numba is missing or switched off.
+"""
+
+import numpy as np
+
+from nncore.types import Array, Integers, Mask, Padding, Pair, Shape
+
+
+def output_size(size: Pair, window: Pair, stride: Pair, padding: Padding) -> Pair:
+    """How many whole steps a window makes over an image of (height, width), its padding included."""
+    (top, bottom), (left, right) = padding
+    return (
+        (size[0] + top + bottom - window[0]) // stride[0] + 1,
+        (size[1] + left + right - window[1]) // stride[1] + 1,
+    )
+
+
+def window_slices(ky: int, kx: int, size: Pair, stride: Pair) -> tuple[slice, slice, slice]:
+    """What position (ky, kx) of a window sees as the window makes `size` steps over a batch of images."""
+    rows = slice(ky, ky + stride[0] * size[0], stride[0])
+    columns = slice(kx, kx + stride[1] * size[1], stride[1])
+    return slice(None), rows, columns
+
+
+def im2col(x: Array, kernel_size: Pair, stride: Pair, padding: Padding) -> Array:
+    """Lay out each window of the images as a row, so that a convolution becomes a matrix product.
+
+        image (one channel)     windows 2x2      columns
+            1 2 3               1 2   2 3        1 2 4 5
+            4 5 6        ->     4 5   5 6   ->   2 3 5 6
+            7 8 9               4 5   5 6        4 5 7 8
+                                7 8   8 9        5 6 8 9
+
+    x: (N, H, W, C). Returns (N * OH * OW, KH * KW * C), a row's entries in the order ky, kx, c.
+    """
+    n, height, width, channels = x.shape
+    kh, kw = kernel_size
+    oh, ow = output_size((height, width), kernel_size, stride, padding)
+    padded = np.pad(x, ((0, 0), *padding, (0, 0)))
+    columns = np.empty((n, oh, ow, kh, kw, channels), x.dtype)
+    for ky in range(kh):
+        for kx in range(kw):
+            columns[:, :, :, ky, kx] = padded[window_slices(ky, kx, (oh, ow), stride)]
+    return columns.reshape(n * oh * ow, kh * kw * channels)
+
+
+def col2im(columns: Array, x_shape: Shape, kernel_size: Pair, stride: Pair, padding: Padding) -> Array:
+    """Add each row of columns back onto the window it came from: the transpose of `im2col`.
+
+    A pixel that k windows saw receives k contributions. columns: (N * OH * OW, KH * KW * C); returns `x_shape`.
+    """
+    n, height, width, channels = x_shape
+    kh, kw = kernel_size
+    oh, ow = output_size((height, width), kernel_size, stride, padding)
+    (top, bottom), (left, right) = padding
+    windows = columns.reshape(n, oh, ow, kh, kw, channels)
+    padded = np.zeros((n, height + top + bottom, width + left + right, channels), columns.dtype)
+    for ky in range(kh):
+        for kx in range(kw):
+            padded[window_slices(ky, kx, (oh, ow), stride)] += windows[:, :, :, ky, kx]
+    return padded[:, top : top + height, left : left + width]
+
+
+def conv2d(x: Array, kernel: Array, stride: Pair, padding: Padding) -> Array:
+    """y[n, i, j, f] = sum over ky, kx, c of x[n, i * stride + ky, j * stride + kx, c] * kernel[ky, kx, c, f].
+
+    (A cross-correlation, as in every deep-learning framework: the kernel is not flipped.)
+    x: (N, H, W, C), zero outside; kernel: (KH, KW, C, F). Returns (N, OH, OW, F).
+    """
+    kh, kw, _, filters = kernel.shape
+    size = output_size(x.shape[1:3], (kh, kw), stride, padding)
+    padded = np.pad(x, ((0, 0), *padding, (0, 0)))
+    y = np.zeros((len(x), *size, filters), x.dtype)
+    for ky in range(kh):
+        for kx in range(kw):
+            y += padded[window_slices(ky, kx, size, stride)] @ kernel[ky, kx]
+    return y
+
+
+def conv2d_backward(x: Array, kernel: Array, dy: Array, stride: Pair, padding: Padding) -> tuple[Array, Array]:
+    """The gradients (dx, dw) of `conv2d`, from dy (N, OH, OW, F).
+
+    Each product x * kernel in the sum of `conv2d` sends dy * kernel back to its x and dy * x to its kernel weight.
+    """
+    kh, kw, _, _ = kernel.shape
+    size = dy.shape[1:3]
+    (top, _), (left, _) = padding
+    padded = np.pad(x, ((0, 0), *padding, (0, 0)))
+    dpadded = np.zeros_like(padded)
+    dw = np.empty_like(kernel)
+    for ky in range(kh):
+        for kx in range(kw):
+            window = window_slices(ky, kx, size, stride)
+            dpadded[window] += dy @ kernel[ky, kx].T
+            dw[ky, kx] = np.tensordot(padded[window], dy, axes=((0, 1, 2), (0, 1, 2)))
+    return dpadded[:, top : top + x.shape[1], left : left + x.shape[2]], dw
+
+
+def max_pool(x: Array, pool_size: Pair, stride: Pair) -> tuple[Array, Integers]:
+    """The largest value in each window, and where it stood: (y, winners), both (N, OH, OW, C).
+
+    winners holds ky * PW + kx as int32. Of equal values the first in reading order wins.
+    """
+    size = output_size(x.shape[1:3], pool_size, stride, ((0, 0), (0, 0)))
+    y = np.full((len(x), *size, x.shape[3]), -np.inf, x.dtype)
+    winners = np.zeros(y.shape, np.int32)
+    for ky in range(pool_size[0]):
+        for kx in range(pool_size[1]):
+            value = x[window_slices(ky, kx, size, stride)]
+            larger = (value > y) | np.isnan(value)  # a NaN must show, not vanish
+            y = np.where(larger, value, y)
+            winners[larger] = ky * pool_size[1] + kx
+    return y, winners
+
+
+def max_pool_backward(dy: Array, winners: Integers, x_shape: Shape, pool_size: Pair, stride: Pair) -> Array:
+    """Send each dy to the pixel that won its window; pixels that won nothing get zero. Returns `x_shape`."""
+    dx = np.zeros(x_shape, dy.dtype)
+    for ky in range(pool_size[0]):
+        for kx in range(pool_size[1]):
+            won = winners == ky * pool_size[1] + kx
+            dx[window_slices(ky, kx, dy.shape[1:3], stride)] += dy * won
+    return dx
+
+
+def avg_pool(x: Array, pool_size: Pair, stride: Pair) -> Array:
+    """The mean of each window. x: (N, H, W, C); returns (N, OH, OW, C)."""
+    size = output_size(x.shape[1:3], pool_size, stride, ((0, 0), (0, 0)))
+    y = np.zeros((len(x), *size, x.shape[3]), x.dtype)
+    for ky in range(pool_size[0]):
+        for kx in range(pool_size[1]):
+            y += x[window_slices(ky, kx, size, stride)]
+    return y / y.dtype.type(pool_size[0] * pool_size[1])
+
+
+def avg_pool_backward(dy: Array, x_shape: Shape, pool_size: Pair, stride: Pair) -> Array:
+    """Share each dy equally among the pixels of its window. Returns `x_shape`."""
+    dx = np.zeros(x_shape, dy.dtype)
+    share = dy / dy.dtype.type(pool_size[0] * pool_size[1])
+    for ky in range(pool_size[0]):
+        for kx in range(pool_size[1]):
+            dx[window_slices(ky, kx, dy.shape[1:3], stride)] += share
+    return dx
+
+
+def bernoulli(shape: Shape, probability: float, key: int) -> Mask:
+    """Independent booleans, True with the given probability: number i is a hash of (key, i) and nothing else.
+
+    The hash is SplitMix64 (Steele, Lea & Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014), of
+    which the upper 32 bits are compared with the probability. key: any integer below 2**64.
+    """
+    z = np.uint64(key) + np.arange(1, np.prod(shape, dtype=int) + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = (z ^ (z >> np.uint64(31))) >> np.uint64(32)
+    return (z < np.uint64(round(probability * 2**32))).reshape(shape)
