@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nncore import kernels
+from nncore.errors import OptionError
 from nncore.kernels import reference
 from nncore.types import Array, Padding, Pair
 
@@ -75,3 +76,10 @@ ALGORITHMS: dict[str, Algorithm] = {
 def choose(name: str) -> Algorithm:
     """The algorithm of that name; "auto" is im2col, the faster of the two for every shape measured."""
     return ALGORITHMS["im2col" if name == "auto" else name]
+
+
+def check_algorithm(name: str) -> str:
+    """The name, if it is "auto" or one of ALGORITHMS."""
+    if name != "auto" and name not in ALGORITHMS:
+        raise OptionError(f"convolution algorithm {name!r} is unknown: choose auto, {', '.join(ALGORITHMS)}")
+    return name

@@ -35,13 +35,17 @@ def max_pool(x: Array, pool_size: Pair, stride: Pair) -> tuple[Array, Integers]:
 def max_pool_backward(dy: Array, winners: Integers, x_shape: Shape, pool_size: Pair, stride: Pair) -> Array:
     """Send each dy to the pixel that won its window: (N, OH, OW, C) -> (N, H, W, C)."""
     n, oh, ow, channels = dy.shape
+    ph, pw = pool_size
     dx = np.zeros(x_shape, dy.dtype)
     for image in prange(n):
         for i in range(oh):
             for j in range(ow):
-                for c in range(channels):
-                    ky, kx = divmod(winners[image, i, j, c], pool_size[1])
-                    dx[image, i * stride[0] + ky, j * stride[1] + kx, c] += dy[image, i, j, c]
+                gradient, winner = dy[image, i, j], winners[image, i, j]
+                for ky in range(ph):
+                    for kx in range(pw):
+                        pixel = dx[image, i * stride[0] + ky, j * stride[1] + kx]
+                        for c in range(channels):  # no jump to the winner: this way the loop runs in SIMD
+                            pixel[c] += gradient[c] if winner[c] == ky * pw + kx else 0
     return dx
 
 

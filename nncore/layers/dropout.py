@@ -1,0 +1,57 @@
+"""Dropout: in training, each number is sometimes left out, so that the network cannot lean on any single one."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from nncore import kernels
+from nncore.errors import OptionError
+from nncore.layers.base import Layer
+from nncore.types import Array, Shape
+
+
+class Dropout(Layer):
+    """Inverted dropout: y = x * m / (1 - rate), where m is 0 with probability `rate`, else 1. Any shape.
+
+    Dividing by 1 - rate keeps the expected value of y at x, so that nothing needs scaling at prediction time, when
+    y = x.
+
+    **Backward**: y is x times a constant, so dx = dy times the same constant.
+
+    The masks are counted random numbers: the mask of the k-th training pass is a function of (seed, k). The seed comes
+    from the network's generator when it is built; both are in `state`, so that a resumed run draws the same masks.
+
+    Source: Srivastava et al. 2014, "Dropout", JMLR 15, section 10 for the inverted form.
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        if not 0 <= rate < 1:
+            raise OptionError(f"Dropout: rate must be at least 0 and below 1, not {rate!r}")
+        self.rate = float(rate)
+
+    def build(self, input_shape: Shape, rng: np.random.Generator, dtype: DTypeLike) -> None:
+        self.state["seed_and_count"] = np.array([rng.integers(2**63), 0], np.uint64)
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        if not training:
+            return x
+        seed, count = (int(number) for number in self.state["seed_and_count"])
+        self.state["seed_and_count"][1] += np.uint64(1)
+        # Each pass starts 2**40 numbers after the last: no two passes overlap, however large the batch.
+        kept = kernels.bernoulli(x.shape, 1 - self.rate, (seed + (count << 40)) % 2**64)
+        scale = x.dtype.type(1 / (1 - self.rate))
+        self.remember(training, kept, scale)
+        return x * kept * scale
+
+    def backward(self, dy: Array) -> Array:
+        kept, scale = self.recall()
+        dx: Array = dy * kept * scale
+        return dx
+
+    def config(self) -> dict[str, Any]:
+        return {"rate": self.rate}
+
+    def describe(self) -> str:
+        return f"Dropout {self.rate:g}"
