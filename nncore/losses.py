@@ -6,16 +6,6 @@ from nncore.errors import OptionError, ShapeError
 from nncore.types import Array, Integers
 
 
-def softmax(logits: Array) -> Array:
-    """Probabilities from logits along the last axis: e^x_k / sum of e^x_j.
-
-    Subtracting the largest logit changes nothing in the quotient and keeps e^x from overflowing.
-    """
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    probabilities: Array = powers / powers.sum(axis=-1, keepdims=True)
-    return probabilities
-
-
 class SoftmaxCrossEntropy:
     """Mean over the batch of -sum over k of t_k log p_k, where p = softmax(logits) and t is the target.
 

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from nncore.layers.base import Layer
-from nncore.losses import softmax
 from nncore.types import Array
 
 
@@ -85,6 +84,16 @@ class Tanh(Layer):
         (y,) = self.recall()
         dx: Array = dy * (1 - y * y)
         return dx
+
+
+def softmax(logits: Array) -> Array:
+    """Probabilities from logits along the last axis: e^x_k / sum over j of e^x_j.
+
+    Subtracting the largest logit changes nothing in the quotient and keeps e^x from overflowing.
+    """
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    probabilities: Array = powers / powers.sum(axis=-1, keepdims=True)
+    return probabilities
 
 
 class Softmax(Layer):

@@ -39,7 +39,7 @@ class Dropout(Layer):
             return x
         seed, count = (int(number) for number in self.state["seed_and_count"])
         self.state["seed_and_count"][1] += np.uint64(1)
-        # Each pass starts 2**40 numbers after the last: no two passes overlap, however large the batch.
+        # Keys that differ by a multiple of 2**40 have no number in common within 2**40 of counting.
         kept = kernels.bernoulli(x.shape, 1 - self.rate, (seed + (count << 40)) % 2**64)
         scale = x.dtype.type(1 / (1 - self.rate))
         self.remember(training, kept, scale)

@@ -1,0 +1,146 @@
+"""Sequential: layers in a row, each fed by the one before."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from nncore.errors import ShapeError
+from nncore.layers import Layer
+from nncore.types import Array, Shape
+
+
+class Sequential:
+    """A network of layers in a row.
+
+        network = Sequential([Flatten(), Dense(10)], input_shape=(28, 28, 1))
+        logits = network.forward(x, training=True)     # x (N, 28, 28, 1) -> (N, 10)
+        network.backward(dlogits)                      # fills the layers' gradients
+
+    Args:
+        layers: the layers, each used once.
+        input_shape: of one example, (height, width, channels) or (inputs,).
+        seed: of the initial weights and of dropout.
+        dtype: float32 for training, float64 to check gradients.
+
+    Raises ShapeError, naming the layer and both shapes, where two neighbours do not fit.
+    """
+
+    def __init__(
+        self, layers: Sequence[Layer], input_shape: Shape, seed: int = 0, dtype: DTypeLike = np.float32
+    ) -> None:
+        self.layers = list(layers)
+        self.input_shape = tuple(input_shape)
+        self.dtype = np.dtype(dtype)
+        self.names = layer_names(self.layers)
+        self.shapes = layer_shapes(self.layers, self.input_shape)
+        rng = np.random.default_rng(seed)
+        for layer, shape in zip(self.layers, self.shapes, strict=False):
+            layer.build(shape, rng, self.dtype)
+
+    @property
+    def output_shape(self) -> Shape:
+        """The shape of one example's output."""
+        return self.shapes[-1]
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """The output of the last layer, (N, *output_shape), for a batch x (N, *input_shape)."""
+        if x.shape[1:] != self.input_shape:
+            raise ShapeError(f"the network takes batches (N, {str(self.input_shape)[1:-1]}), but was given {x.shape}")
+        x = np.ascontiguousarray(x, self.dtype)
+        for layer in self.layers:
+            x = layer.forward(x, training)
+        return x
+
+    def backward(self, dy: Array) -> Array:
+        """dL/dx from dL/dy of the last forward(x, training=True): the chain rule, from the last layer to the first."""
+        for layer in reversed(self.layers):
+            dy = layer.backward(dy)
+        return dy
+
+    def predict(self, x: Array, batch_size: int = 128) -> Array:
+        """The output for any number of examples, worked off in batches: needs the memory of one batch.
+
+        Writes nothing into the network, so several threads may predict at once.
+        """
+        y = np.empty((len(x), *self.output_shape), self.dtype)
+        for start in range(0, len(x), batch_size):
+            y[start : start + batch_size] = self.forward(x[start : start + batch_size])
+        return y
+
+    def parameters(self) -> dict[str, Array]:
+        """Every learned array by name, "conv2d_1.kernel" for instance: the arrays themselves, no copies."""
+        return self._collect("parameters")
+
+    def gradients(self) -> dict[str, Array]:
+        """The gradients of the last backward pass, by the same names."""
+        return self._collect("gradients")
+
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        """What the layers keep beside their parameters, by name: running statistics, dropout's counters."""
+        return self._collect("state")
+
+    def _collect(self, attribute: str) -> dict[str, np.ndarray[Any, Any]]:
+        return {
+            f"{name}.{key}": array
+            for name, layer in zip(self.names, self.layers, strict=True)
+            for key, array in getattr(layer, attribute).items()
+        }
+
+    def summary(self) -> str:
+        """A table: what each layer is, the shape it puts out, its parameters and its work for one example."""
+        rows = [("layer", "output shape", "parameters", "MFLOP"), ("input", str(self.input_shape), "", "")]
+        for layer, before, after in zip(self.layers, self.shapes, self.shapes[1:], strict=False):
+            if layer.is_activation and len(rows) > 2:
+                rows[-1] = (f"{rows[-1][0]} + {layer.describe()}", *rows[-1][1:])
+                continue
+            count, flops = sum(array.size for array in layer.parameters.values()), layer.flops(before)
+            rows.append((layer.describe(), str(after), f"{count:,}", f"{flops / 1e6:.2f}" if flops else ""))
+        widths = [max(len(row[column]) for row in rows) for column in range(4)]
+        lines = [
+            f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]:>{widths[3]}}".rstrip()
+            for row in rows
+        ]
+        rule = "-" * max(map(len, lines))
+        total = f"{self.count_parameters():,} parameters, {self.flops() / 1e6:.1f} MFLOP forward for one example"
+        return "\n".join([lines[0], rule, *lines[1:], rule, total])
+
+    def count_parameters(self) -> int:
+        """How many numbers training changes."""
+        return sum(array.size for array in self.parameters().values())
+
+    def flops(self) -> int:
+        """Additions and multiplications of one example's forward pass."""
+        return sum(layer.flops(shape) for layer, shape in zip(self.layers, self.shapes, strict=False))
+
+
+def layer_names(layers: Sequence[Layer]) -> list[str]:
+    """conv2d_1, relu_1, conv2d_2, ...: a name for each layer, counted by kind."""
+    seen: Counter[str] = Counter()
+    names = []
+    for layer in layers:
+        kind = type(layer).__name__.lower()
+        seen[kind] += 1
+        names.append(f"{kind}_{seen[kind]}")
+    return names
+
+
+def layer_shapes(layers: Sequence[Layer], input_shape: Shape) -> list[Shape]:
+    """The input's shape and every layer's output shape, nothing allocated; ShapeError where layers do not fit."""
+    shapes = [tuple(input_shape)]
+    for name, layer in zip(layer_names(layers), layers, strict=True):
+        try:
+            shapes.append(layer.output_shape(shapes[-1]))
+        except ShapeError as error:
+            raise ShapeError(f"{name}: {error}") from None
+    return shapes
+
+
+def parameter_shapes(layers: Sequence[Layer], input_shape: Shape) -> Iterator[tuple[str, Shape]]:
+    """The name and shape of every parameter the layers would have, nothing allocated."""
+    shapes = layer_shapes(layers, input_shape)
+    for name, layer, shape in zip(layer_names(layers), layers, shapes, strict=False):
+        for key, value in layer.parameter_shapes(shape).items():
+            yield f"{name}.{key}", value
