@@ -1,15 +1,19 @@
 """Sequential: layers in a row, each fed by the one before."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nncore.errors import ShapeError
-from nncore.layers import Layer
+from nncore import weights
+from nncore.errors import NNCoreError, ShapeError, WeightsError
+from nncore.layers import LAYERS, Layer
 from nncore.types import Array, Shape
+
+FORMAT, VERSION = "nncore network", 1
 
 
 class Sequential:
@@ -25,6 +29,9 @@ class Sequential:
         seed: of the initial weights and of dropout.
         dtype: float32 for training, float64 to check gradients.
 
+    Attributes:
+        made_by: how a loaded network was trained, as `save` was told.
+
     Raises ShapeError, naming the layer and both shapes, where two neighbours do not fit.
     """
 
@@ -36,6 +43,7 @@ class Sequential:
         self.dtype = np.dtype(dtype)
         self.names = layer_names(self.layers)
         self.shapes = layer_shapes(self.layers, self.input_shape)
+        self.made_by: dict[str, Any] = {}
         rng = np.random.default_rng(seed)
         for layer, shape in zip(self.layers, self.shapes, strict=False):
             layer.build(shape, rng, self.dtype)
@@ -88,6 +96,48 @@ class Sequential:
             for name, layer in zip(self.names, self.layers, strict=True)
             for key, array in getattr(layer, attribute).items()
         }
+
+    def assign(self, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Overwrite every parameter and state array, by name; WeightsError unless names, shapes and types all agree."""
+        own = {**self.parameters(), **self.state()}
+        for name in sorted(own.keys() | arrays.keys()):
+            if name not in own or name not in arrays:
+                raise WeightsError(f"{name} is only in the {'network' if name in own else 'file'}: the two do not match")
+            if (own[name].shape, own[name].dtype) != (arrays[name].shape, arrays[name].dtype):
+                raise WeightsError(
+                    f"{name} is {own[name].dtype} {own[name].shape} in the network, "
+                    f"but {arrays[name].dtype} {arrays[name].shape} in the file"
+                )
+            if not np.isfinite(arrays[name]).all():
+                raise WeightsError(f"{name} holds numbers that are infinite or not numbers at all")
+        for name, array in own.items():
+            array[...] = arrays[name]
+
+    def architecture(self) -> dict[str, Any]:
+        """What `save` writes of the network's shape: enough to build it again."""
+        layers = [{"type": type(layer).__name__, **layer.config()} for layer in self.layers]
+        return {"input_shape": self.input_shape, "dtype": self.dtype.name, "layers": layers}
+
+    def save(self, path: str | Path, made_by: Mapping[str, Any] | None = None) -> None:
+        """Write architecture, parameters and state to an `.npz`, with a note on how they were made."""
+        description = {
+            "format": FORMAT,
+            "version": VERSION,
+            "architecture": self.architecture(),
+            "made_by": dict(made_by or self.made_by),
+        }
+        weights.write(path, {**self.parameters(), **self.state()}, description)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Sequential":
+        """The network a file holds. WeightsError, naming the file and the reason, if it is not one."""
+        with weights.Reader(path) as file:
+            try:
+                network = _build(file.metadata, file.shapes)
+                network.assign(file.arrays())
+            except NNCoreError as error:
+                raise WeightsError(f"{path} cannot be used: {error}") from None
+        return network
 
     def summary(self) -> str:
         """A table: what each layer is, the shape it puts out, its parameters and its work for one example."""
@@ -144,3 +194,31 @@ def parameter_shapes(layers: Sequence[Layer], input_shape: Shape) -> Iterator[tu
     for name, layer, shape in zip(layer_names(layers), layers, shapes, strict=False):
         for key, value in layer.parameter_shapes(shape).items():
             yield f"{name}.{key}", value
+
+
+def _build(metadata: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Sequential:
+    """A network with fresh weights as a file describes it; built only if the file holds arrays of just that size."""
+    if metadata.get("format") != FORMAT:
+        raise WeightsError(f"it says it is {metadata.get('format')!r}, not {FORMAT!r}")
+    if metadata.get("version") != VERSION:
+        raise WeightsError(f"it has version {metadata.get('version')!r}, this nncore reads version {VERSION}")
+    try:
+        architecture = metadata["architecture"]
+        layers = [_layer(**config) for config in architecture["layers"]]
+        input_shape = tuple(int(length) for length in architecture["input_shape"])
+        dtype = {"float32": np.float32, "float64": np.float64}[architecture["dtype"]]
+        made_by = dict(metadata["made_by"])
+        for name, shape in parameter_shapes(layers, input_shape):
+            if shapes.get(name) != shape:
+                raise WeightsError(f"{name} should have the shape {shape}, but has {shapes.get(name)}")
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
+        raise WeightsError(f"its description of the network makes no sense ({type(error).__name__}: {error})") from None
+    network = Sequential(layers, input_shape, dtype=dtype)
+    network.made_by = made_by
+    return network
+
+
+def _layer(type: str, **config: Any) -> Layer:
+    if type not in LAYERS:
+        raise WeightsError(f"it has a layer {type!r}, which this nncore does not know")
+    return LAYERS[type](**config)

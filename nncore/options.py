@@ -1,0 +1,133 @@
+"""The settings of a training run: its flags, their defaults, and what is allowed."""
+
+import argparse
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from nncore import threads
+from nncore.data.augment import AUGMENTATIONS
+from nncore.data.dataset import DATASETS
+from nncore.errors import OptionError
+from nncore.kernels.convolution import ALGORITHMS
+from nncore.models import MODELS
+from nncore.optimizers import OPTIMIZERS
+from nncore.schedules import SCHEDULES
+
+
+@dataclass(frozen=True)
+class Options:
+    """One training run. What is not set here follows from these and the data."""
+
+    model: str = "reference"
+    epochs: int = 8
+    batch_size: int = 128
+    learning_rate: float = 0.002
+    optimizer: str = "adam"
+    schedule: str = "one-cycle"
+    augment: str = "light"
+    seed: int = 0
+    dataset: str = "auto"
+    data_dir: str | None = None
+    limit: int | None = None
+    conv: str = "auto"
+    threads: int = 0  # 0: all there are
+    output: str | None = None
+    plots: str | None = None
+
+
+QUICK: dict[str, Any] = {"model": "compact", "epochs": 5, "augment": "none", "learning_rate": 0.004}
+FREE_ON_RESUME = {"threads", "output", "plots", "data_dir"}  # what may differ from the interrupted run
+DEFAULT = Options()
+
+EPILOG = """examples:
+  python train_scratch.py                       the reference network on MNIST
+  python train_scratch.py --quick               a small network, about a minute
+  python train_scratch.py --quick --learning-rate 0.1   see what too large a step does
+  python train_scratch.py --resume runs/NAME    go on where a run was interrupted
+"""
+
+
+def parse(arguments: Sequence[str] | None = None) -> tuple[Options, Path | None]:
+    """The options of the command line, and the folder of the run to resume, if any.
+
+    Bad values end the process with status 2 and a line that names the flag and what is allowed, as argparse does.
+    """
+    parser = _parser()
+    given = vars(parser.parse_args(arguments))
+    resume, quick = given.pop("resume", None), given.pop("quick", False)
+    if resume is not None:
+        fixed = sorted(given.keys() - FREE_ON_RESUME) + ["quick"] * quick
+        if fixed:
+            flags = ", ".join("--" + name.replace("_", "-") for name in fixed)
+            parser.error(f"--resume takes its settings from the run; leave out {flags}")
+        return Options(**given), Path(resume)
+    return Options(**{**(QUICK if quick else {}), **given}), None
+
+
+def resumed(given: Options, saved: dict[str, Any]) -> Options:
+    """The options a run was started with, except what may be given anew."""
+    anew = {name: value for name, value in asdict(given).items() if name in FREE_ON_RESUME and value}
+    known = {field.name for field in fields(Options)}
+    if saved.keys() != known:
+        raise OptionError(f"the run's settings do not match this nncore: {', '.join(sorted(saved.keys() ^ known))}")
+    return Options(**{**saved, **anew})
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description="Train a convolutional network on handwritten digits, from scratch.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+
+    def flag(name: str, text: str, **settings: Any) -> None:
+        default = getattr(DEFAULT, name)
+        shown = "" if default is None or default == 0 else f" (default: {default})"
+        parser.add_argument("--" + name.replace("_", "-"), help=text + shown, **settings)
+
+    flag("model", "reference: 1,044,106 parameters; compact: a tenth of that", choices=MODELS)
+    flag("epochs", "how often to go through the training images", type=_whole(1, 10_000), metavar="N")
+    flag("batch_size", "images per step", type=_whole(1, 60_000), metavar="N")
+    flag("learning_rate", "the largest step size of the schedule", type=_positive, metavar="X")
+    flag("optimizer", "how a gradient becomes a step", choices=OPTIMIZERS)
+    flag("schedule", "how the learning rate changes over the run", choices=SCHEDULES)
+    flag("augment", "distort training images a little, anew in each epoch", choices=["none", *AUGMENTATIONS])
+    flag("seed", "same seed, same thread count: same weights, bit for bit (default: 0)", type=_whole(0, 2**32 - 1))
+    flag("dataset", "auto: MNIST, or synthetic digits where it cannot be had", choices=["auto", *DATASETS])
+    flag("data_dir", "folder with the four MNIST files (else NNCORE_DATA, the cache, a download)", metavar="DIR")
+    flag("limit", "use only the first N training images, and at most N to validate and test", type=_whole(20, 60_000))
+    flag("conv", "the convolution's algorithm", choices=["auto", *ALGORITHMS])
+    flag("threads", f"1 to {threads.available()} (default: all)", type=_whole(1, threads.available()), metavar="N")
+    flag("output", "the weights file to write (default: weights.npz in the run's folder)", metavar="FILE")
+    flag("plots", "the folder for the pictures (default: the run's folder)", metavar="DIR")
+    parser.add_argument("--resume", help="go on with an interrupted run, bit for bit", metavar="RUN")
+    parser.add_argument("--quick", help="about a minute: the compact network, fewer epochs", action="store_true")
+    return parser
+
+
+def _whole(low: int, high: int) -> Any:
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
+        return value
+
+    return convert
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value

@@ -1,0 +1,78 @@
+"""What a run says at its end: a table of the ten classes, the note in the weights file, the pictures."""
+
+import platform
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nncore import plots
+from nncore.errors import OptionError
+from nncore.layers.activations import softmax
+from nncore.metrics import confusion_matrix, precision_recall, wilson_interval
+from nncore.options import Options
+from nncore.preprocess import network_input
+from nncore.sequential import Sequential
+from nncore.types import Array, Bytes
+
+
+def accuracy_line(labels: Bytes, predictions: Array) -> str:
+    """Accuracy in words, with the interval that the number of images leaves it."""
+    correct, total = int((labels == predictions).sum()), len(labels)
+    low, high = wilson_interval(correct, total)
+    return f"{correct / total:.2%} of {total:,} images right ({correct:,}; 95 % interval {low:.2%} to {high:.2%})"
+
+
+def class_table(labels: Bytes, predictions: Array) -> str:
+    """Precision and recall of each digit: how often "it is a 4" was right, and how many of the 4s were found."""
+    precision, recall = precision_recall(confusion_matrix(labels, predictions))
+    lines = ["digit  precision   recall   images"]
+    for digit in range(10):
+        count = int((labels == digit).sum())
+        lines.append(f"{digit:>5}  {precision[digit]:>9.2%}  {recall[digit]:>7.2%}  {count:>7,}")
+    return "\n".join(lines)
+
+
+def made_by(options: Options, source: str, test_accuracy: float, seconds: float) -> dict[str, Any]:
+    """The note that goes into the weights file: enough to train the same network again, and no path of this machine."""
+    settings = {name: value for name, value in asdict(options).items() if name not in ("data_dir", "output", "plots")}
+    return {
+        **settings,
+        "data": source,
+        "test_accuracy": test_accuracy,
+        "training_seconds": round(seconds),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in ("nncore", "numpy", "numba")}},
+    }
+
+
+def draw(
+    folder: Path,
+    network: Sequential,
+    history: list[dict[str, float]],
+    images: Bytes,
+    labels: Bytes,
+    logits: Array,
+) -> str:
+    """Draw the run's pictures into a folder. Returns a line that says where they are, or why there are none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        plots.plot_history(history, folder / "curves.png")
+    except OptionError as error:  # matplotlib is missing, which is no reason to lose a trained network
+        return f"no pictures: {error}"
+    plots.plot_confusion(confusion_matrix(labels, logits.argmax(axis=1)), folder / "confusion.png")
+    plots.plot_errors(images, labels, softmax(logits), folder / "errors.png")
+    plots.plot_filters(network.parameters()["conv2d_1.kernel"], folder / "filters.png")
+    plots.plot_feature_maps(images[0], feature_maps(network, images[0]), folder / "features.png")
+    return f"{folder}: curves, confusion, errors, filters and features (.png)"
+
+
+def feature_maps(network: Sequential, image: Array) -> list[tuple[str, Array]]:
+    """What each activation and pooling layer makes of one image (28, 28): (the layer's name, its output (H, W, C))."""
+    maps, x = [], network_input(image[np.newaxis])
+    for name, layer in zip(network.names, network.layers, strict=True):
+        x = layer.forward(x)
+        if x.ndim == 4 and (layer.is_activation or "pool" in name):
+            maps.append((name, x[0]))
+    return maps

@@ -1,0 +1,140 @@
+"""The folder of a training run, `runs/NAME/`: its settings, its history, and the checkpoint from which it can go on."""
+
+import csv
+import io
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nncore import weights
+from nncore.errors import NNCoreError, WeightsError
+from nncore.files import atomic_write
+from nncore.optimizers import Optimizer
+from nncore.options import Options
+from nncore.sequential import Sequential
+
+COLUMNS = (
+    "epoch",
+    "train_loss",
+    "train_accuracy",
+    "validation_loss",
+    "validation_accuracy",
+    "learning_rate",
+    "seconds",
+)
+
+
+@dataclass
+class Progress:
+    """How far a run has come. With the network and the optimizer, this is all that a checkpoint holds."""
+
+    epoch: int = 0  # finished epochs
+    batch: int = 0  # batches done in the current epoch
+    loss: float = 0.0  # summed over the current epoch's images so far
+    correct: int = 0
+    images: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def add(self, loss: float, correct: int, images: int) -> None:
+        """Count one batch."""
+        self.batch += 1
+        self.loss += loss * images
+        self.correct += correct
+        self.images += images
+
+    def end_epoch(self, validation_loss: float, validation_accuracy: float, learning_rate: float) -> dict[str, float]:
+        """Turn the epoch's sums into a line of history, and begin the next."""
+        self.epoch += 1
+        row = (
+            self.epoch,
+            self.loss / self.images,
+            self.correct / self.images,
+            validation_loss,
+            validation_accuracy,
+            learning_rate,
+            self.seconds,
+        )
+        self.history.append(dict(zip(COLUMNS, row, strict=True)))
+        self.batch, self.loss, self.correct, self.images, self.seconds = 0, 0.0, 0, 0, 0.0
+        return self.history[-1]
+
+
+class Run:
+    """A training run's folder.
+
+    config.json      the settings
+    history.csv      a line an epoch
+    checkpoint.npz   network, optimizer and progress after the last epoch, or at the interruption
+    weights.npz      the trained network
+    *.png            pictures
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def create(cls, options: Options) -> "Run":
+        """A new folder, named after the network and the time."""
+        name = f"{options.model}-{time.strftime('%Y%m%d-%H%M%S')}"
+        for attempt in range(1, 1000):
+            folder = Path("runs") / (name if attempt == 1 else f"{name}-{attempt}")
+            try:
+                folder.mkdir(parents=True)
+                break
+            except FileExistsError:
+                continue
+        run = cls(folder)
+        with atomic_write(folder / "config.json") as file:
+            file.write(json.dumps(asdict(options), indent=2).encode() + b"\n")
+        return run
+
+    @classmethod
+    def open(cls, folder: Path) -> tuple["Run", dict[str, Any]]:
+        """An existing run and its settings. Raises NNCoreError if the folder holds none."""
+        try:
+            settings = json.loads((folder / "config.json").read_text())
+        except (OSError, ValueError) as error:
+            raise NNCoreError(f"{folder} holds no run that could be resumed ({error})") from None
+        if not isinstance(settings, dict):
+            raise NNCoreError(f"{folder / 'config.json'} does not hold the settings of a run")
+        return cls(folder), settings
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file from which the run can go on."""
+        return self.folder / "checkpoint.npz"
+
+    def save(self, network: Sequential, optimizer: Optimizer, progress: Progress) -> None:
+        """Write the checkpoint and the history."""
+        arrays = {
+            **{f"network/{name}": array for name, array in {**network.parameters(), **network.state()}.items()},
+            **{f"optimizer/{name}": array for name, array in optimizer.state.items()},
+        }
+        weights.write(self.checkpoint, arrays, {"steps": optimizer.steps, "progress": asdict(progress)})
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS)
+        writer.writeheader()
+        writer.writerows(progress.history)
+        with atomic_write(self.folder / "history.csv") as file:
+            file.write(text.getvalue().encode())
+
+    def restore(self, network: Sequential, optimizer: Optimizer) -> Progress:
+        """Put network and optimizer back where the checkpoint left them."""
+        if not self.checkpoint.exists():
+            return Progress()  # interrupted before its first checkpoint: begin again
+        with weights.Reader(self.checkpoint) as file:
+            arrays, description = file.arrays(), file.metadata
+        try:
+            network.assign(_under("network/", arrays))
+            optimizer.state = _under("optimizer/", arrays)
+            optimizer.steps = int(description["steps"])
+            return Progress(**description["progress"])
+        except (KeyError, TypeError, ValueError, WeightsError) as error:
+            raise WeightsError(f"{self.checkpoint} does not belong to this run: {error}") from None
+
+
+def _under(prefix: str, arrays: weights.Arrays) -> weights.Arrays:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

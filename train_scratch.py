@@ -1,0 +1,122 @@
+"""Train a convolutional network on handwritten digits, from scratch.
+
+The story in one piece: data -> network -> loss -> gradients -> optimizer -> weights file. Every function it calls is
+a few lines of NumPy in `nncore/`; `python train_scratch.py --help` lists what can be changed.
+"""
+
+import math
+import sys
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+from nncore import threads
+from nncore.data.augment import AUGMENTATIONS, augment
+from nncore.data.dataset import batches, holdout, load_dataset
+from nncore.errors import NNCoreError
+from nncore.losses import SoftmaxCrossEntropy
+from nncore.models import MODELS
+from nncore.optimizers import OPTIMIZERS
+from nncore.options import Options, parse, resumed
+from nncore.preprocess import network_input
+from nncore.report import accuracy_line, class_table, draw, made_by
+from nncore.runs import Run
+from nncore.schedules import SCHEDULES
+from nncore.training import Interruption, check_finite, evaluate
+
+INTERRUPTED = 130  # the exit status a shell gives to what Ctrl-C ended
+
+
+def train(options: Options, run: Run) -> int:
+    """Train one network and report on it; the exit status."""
+    threads.use(options.threads or threads.available())
+
+    # Data: the last images of the training set are held out, to watch progress on images the network never learns.
+    data = load_dataset(options.dataset, options.data_dir and Path(options.data_dir))
+    if data.notice:
+        print(f"\n*** {data.notice}\n")
+    limit = options.limit or len(data.train_images)
+    validation_size = min(5_000, limit // 10)
+    images, labels, validation_images, validation_labels = holdout(
+        data.train_images[:limit], data.train_labels[:limit], validation_size
+    )
+    print(f"data: {data.source}; {len(images):,} images to train on, {validation_size:,} to validate")
+
+    # Network, loss, optimizer.
+    network = MODELS[options.model](seed=options.seed, conv=options.conv)
+    loss = SoftmaxCrossEntropy()
+    optimizer = OPTIMIZERS[options.optimizer](learning_rate=options.learning_rate)
+    steps_per_epoch = math.ceil(len(images) / options.batch_size)
+    schedule = SCHEDULES[options.schedule](options.learning_rate, options.epochs * steps_per_epoch)
+    progress = run.restore(network, optimizer)
+    print(f"\n{network.summary()}\n")
+
+    # The loop.
+    with Interruption() as interruption:
+        while progress.epoch < options.epochs:
+            began = time.perf_counter() - progress.seconds
+            title = f"epoch {progress.epoch + 1}/{options.epochs}"
+            bar = tqdm(total=len(images), initial=progress.images, desc=title, unit=" images", disable=None, leave=False)
+            for x, y in batches(images, labels, options.batch_size, options.seed, progress.epoch, progress.batch):
+                if options.augment != "none":
+                    x = augment(x, options.seed, optimizer.steps, AUGMENTATIONS[options.augment])
+                learning_rate = schedule(optimizer.steps)
+
+                logits = network.forward(network_input(x), training=True)
+                value = loss.forward(logits, y)
+                network.backward(loss.backward())
+                check_finite(value, network, optimizer.steps, learning_rate)
+                optimizer.step(network.parameters(), network.gradients(), learning_rate)
+
+                progress.add(value, int((logits.argmax(axis=1) == y).sum()), len(x))
+                progress.seconds = time.perf_counter() - began
+                bar.set_postfix_str(
+                    f"loss {progress.loss / progress.images:.4f}, accuracy {progress.correct / progress.images:.2%}"
+                )
+                bar.update(len(x))
+                if interruption.requested:
+                    bar.close()
+                    run.save(network, optimizer, progress)
+                    print(f"\nstopped and saved; to go on: python train_scratch.py --resume {run.folder}")
+                    return INTERRUPTED
+            bar.close()
+            validation_loss, validation_accuracy, _ = evaluate(network, validation_images, validation_labels)
+            row = progress.end_epoch(validation_loss, validation_accuracy, learning_rate)
+            run.save(network, optimizer, progress)
+            print(
+                f"{title}: loss {row['train_loss']:.4f}, accuracy {row['train_accuracy']:.2%}; validation loss "
+                f"{validation_loss:.4f}, accuracy {validation_accuracy:.2%}; {row['seconds']:.0f} s, "
+                f"{len(images) / row['seconds']:,.0f} images/s",
+                flush=True,
+            )
+
+    # The test set, touched once.
+    test_images, test_labels = data.test_images[:limit], data.test_labels[:limit]
+    _, test_accuracy, logits = evaluate(network, test_images, test_labels)
+    seconds = sum(row["seconds"] for row in progress.history)
+    print(f"\ntest: {accuracy_line(test_labels, logits.argmax(axis=1))}\n")
+    print(class_table(test_labels, logits.argmax(axis=1)))
+    weights_file = Path(options.output or run.folder / "weights.npz")
+    network.save(weights_file, made_by(options, data.source, test_accuracy, seconds))
+    print(f"\ntrained in {seconds:,.0f} s\nweights:  {weights_file}\nhistory:  {run.folder / 'history.csv'}")
+    pictures = draw(Path(options.plots or run.folder), network, progress.history, test_images, test_labels, logits)
+    print(f"pictures: {pictures}\nnext:     python -m nncore evaluate {weights_file}")
+    return 0
+
+
+def main() -> int:
+    """Read the flags, find or make the run's folder, train."""
+    try:
+        options, folder = parse()
+        if folder is None:
+            return train(options, Run.create(options))
+        run, settings = Run.open(folder)
+        return train(resumed(options, settings), run)
+    except NNCoreError as error:
+        print(f"train_scratch.py: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
