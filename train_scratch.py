@@ -11,11 +11,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from nncore import threads
 from nncore.data.augment import AUGMENTATIONS, augment
 from nncore.data.dataset import batches, holdout, load_dataset
 from nncore.errors import NNCoreError
 from nncore.losses import SoftmaxCrossEntropy
+from nncore.machine import available_threads, use_threads
 from nncore.models import MODELS
 from nncore.optimizers import OPTIMIZERS
 from nncore.options import Options, parse, resumed
@@ -30,10 +30,10 @@ INTERRUPTED = 130  # the exit status a shell gives to what Ctrl-C ended
 
 def train(options: Options, run: Run) -> int:
     """Train one network and report on it; the exit status."""
-    threads.use(options.threads or threads.available())
+    use_threads(options.threads or available_threads())
 
     # Data: the last images of the training set are held out, to watch progress on images the network never learns.
-    data = load_dataset(options.dataset, options.data_dir and Path(options.data_dir))
+    data = load_dataset(options.dataset, Path(options.data_dir) if options.data_dir else None)
     if data.notice:
         print(f"\n*** {data.notice}\n")
     limit = options.limit or len(data.train_images)
@@ -57,7 +57,9 @@ def train(options: Options, run: Run) -> int:
         while progress.epoch < options.epochs:
             began = time.perf_counter() - progress.seconds
             title = f"epoch {progress.epoch + 1}/{options.epochs}"
-            bar = tqdm(total=len(images), initial=progress.images, desc=title, unit=" images", disable=None, leave=False)
+            bar = tqdm(
+                total=len(images), initial=progress.images, desc=title, unit=" images", disable=None, leave=False
+            )
             for x, y in batches(images, labels, options.batch_size, options.seed, progress.epoch, progress.batch):
                 if options.augment != "none":
                     x = augment(x, options.seed, optimizer.steps, AUGMENTATIONS[options.augment])

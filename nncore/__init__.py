@@ -1,8 +1,8 @@
 """A convolutional network written by hand in NumPy and Numba."""
 
-from nncore import threads
+from nncore.machine import settle
 
-threads.calm()  # before NumPy and Numba start their threads
+settle()  # before NumPy and Numba start their threads
 
 from nncore.layers import (  # noqa: E402
     AvgPool2D,

@@ -48,7 +48,7 @@ class MeanSquaredError:
     """Mean over all numbers of (y - target)^2. Backward: dL/dy = 2 (y - target) / how many numbers there are."""
 
     def forward(self, y: Array, targets: Array) -> float:
-        """y and targets: two arrays of one shape."""
+        """Compare two arrays of one shape."""
         if y.shape != targets.shape:
             raise ShapeError(f"MeanSquaredError compares arrays of one shape, not {y.shape} with {targets.shape}")
         self._difference: Array = y - targets
@@ -62,7 +62,9 @@ class MeanSquaredError:
 
 def _check_batch(logits: Array, labels: Integers) -> tuple[int, int]:
     if logits.ndim != 2 or labels.shape != logits.shape[:1] or not len(labels):
-        raise ShapeError(f"expected logits (N, classes) and labels (N,), N at least 1: got {logits.shape}, {labels.shape}")
+        raise ShapeError(
+            f"expected logits (N, classes) and labels (N,), N at least 1: got {logits.shape}, {labels.shape}"
+        )
     n, classes = logits.shape
     if labels.min() < 0 or labels.max() >= classes:
         raise ShapeError(f"labels must lie in 0..{classes - 1}, but go from {labels.min()} to {labels.max()}")

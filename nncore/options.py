@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from nncore import threads
 from nncore.data.augment import AUGMENTATIONS
 from nncore.data.dataset import DATASETS
 from nncore.errors import OptionError
 from nncore.kernels.convolution import ALGORITHMS
+from nncore.machine import available_threads
 from nncore.models import MODELS
 from nncore.optimizers import OPTIMIZERS
 from nncore.schedules import SCHEDULES
@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     flag("data_dir", "folder with the four MNIST files (else NNCORE_DATA, the cache, a download)", metavar="DIR")
     flag("limit", "use only the first N training images, and at most N to validate and test", type=_whole(20, 60_000))
     flag("conv", "the convolution's algorithm", choices=["auto", *ALGORITHMS])
-    flag("threads", f"1 to {threads.available()} (default: all)", type=_whole(1, threads.available()), metavar="N")
+    flag("threads", f"1 to {available_threads()} (default: all)", type=_whole(1, available_threads()), metavar="N")
     flag("output", "the weights file to write (default: weights.npz in the run's folder)", metavar="FILE")
     flag("plots", "the folder for the pictures (default: the run's folder)", metavar="DIR")
     parser.add_argument("--resume", help="go on with an interrupted run, bit for bit", metavar="RUN")

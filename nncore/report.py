@@ -2,7 +2,7 @@
 
 import platform
 from dataclasses import asdict
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,19 @@ from nncore.metrics import confusion_matrix, precision_recall, wilson_interval
 from nncore.options import Options
 from nncore.preprocess import network_input
 from nncore.sequential import Sequential
-from nncore.types import Array, Bytes
+from nncore.types import Array, Bytes, Integers
+
+PACKAGES = ("nncore", "numpy", "numba")
 
 
-def accuracy_line(labels: Bytes, predictions: Array) -> str:
+def accuracy_line(labels: Bytes, predictions: Integers) -> str:
     """Accuracy in words, with the interval that the number of images leaves it."""
     correct, total = int((labels == predictions).sum()), len(labels)
     low, high = wilson_interval(correct, total)
     return f"{correct / total:.2%} of {total:,} images right ({correct:,}; 95 % interval {low:.2%} to {high:.2%})"
 
 
-def class_table(labels: Bytes, predictions: Array) -> str:
+def class_table(labels: Bytes, predictions: Integers) -> str:
     """Precision and recall of each digit: how often "it is a 4" was right, and how many of the 4s were found."""
     precision, recall = precision_recall(confusion_matrix(labels, predictions))
     lines = ["digit  precision   recall   images"]
@@ -43,8 +45,15 @@ def made_by(options: Options, source: str, test_accuracy: float, seconds: float)
         "data": source,
         "test_accuracy": test_accuracy,
         "training_seconds": round(seconds),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in ("nncore", "numpy", "numba")}},
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
     }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # Numba may be missing; nncore itself when it is run from its source
+        return "not installed"
 
 
 def draw(
@@ -68,7 +77,7 @@ def draw(
     return f"{folder}: curves, confusion, errors, filters and features (.png)"
 
 
-def feature_maps(network: Sequential, image: Array) -> list[tuple[str, Array]]:
+def feature_maps(network: Sequential, image: Bytes) -> list[tuple[str, Array]]:
     """What each activation and pooling layer makes of one image (28, 28): (the layer's name, its output (H, W, C))."""
     maps, x = [], network_input(image[np.newaxis])
     for name, layer in zip(network.names, network.layers, strict=True):

@@ -102,7 +102,9 @@ class Sequential:
         own = {**self.parameters(), **self.state()}
         for name in sorted(own.keys() | arrays.keys()):
             if name not in own or name not in arrays:
-                raise WeightsError(f"{name} is only in the {'network' if name in own else 'file'}: the two do not match")
+                raise WeightsError(
+                    f"{name} is only in the {'network' if name in own else 'file'}: the two do not match"
+                )
             if (own[name].shape, own[name].dtype) != (arrays[name].shape, arrays[name].dtype):
                 raise WeightsError(
                     f"{name} is {own[name].dtype} {own[name].shape} in the network, "

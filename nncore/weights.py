@@ -52,7 +52,9 @@ class Reader:
                 raise WeightsError(f"{path} has {size:,} bytes; a weights file has at most {LARGEST_FILE:,}")
             self._zip = zipfile.ZipFile(self.path)
         except FileNotFoundError:
-            raise WeightsError(f"there is no weights file {path}: check the name, or train one with `make train`") from None
+            raise WeightsError(
+                f"there is no weights file {path}: check the name, or train one with `make train`"
+            ) from None
         except (OSError, zipfile.BadZipFile) as error:
             raise WeightsError(f"{path} is not a weights file, or only part of one ({error})") from None
         try:

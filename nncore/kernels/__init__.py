@@ -3,26 +3,33 @@
 Each name below is a Numba kernel, or its plain twin from `reference` where Numba is missing or switched off.
 """
 
-try:
-    from numba import config as _numba_config
+from typing import TYPE_CHECKING
 
-    NUMBA = not _numba_config.DISABLE_JIT
+try:
+    import numba
+
+    NUMBA = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 except ImportError:
     NUMBA = False
 
-if NUMBA:
+if NUMBA and not TYPE_CHECKING:
     from nncore.kernels.im2col import col2im, im2col
     from nncore.kernels.pooling import avg_pool, avg_pool_backward, max_pool, max_pool_backward
     from nncore.kernels.random import bernoulli
+    from nncore.kernels.strokes import draw_strokes
+    from nncore.kernels.warp import thicken, warp
 else:
     from nncore.kernels.reference import (
         avg_pool,
         avg_pool_backward,
         bernoulli,
         col2im,
+        draw_strokes,
         im2col,
         max_pool,
         max_pool_backward,
+        thicken,
+        warp,
     )
 
 __all__ = [
@@ -31,7 +38,10 @@ __all__ = [
     "avg_pool_backward",
     "bernoulli",
     "col2im",
+    "draw_strokes",
     "im2col",
     "max_pool",
     "max_pool_backward",
+    "thicken",
+    "warp",
 ]

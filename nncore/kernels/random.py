@@ -7,7 +7,7 @@ from nncore.types import Mask, Shape
 
 
 @njit(parallel=True, cache=True)
-def _fill(out: Mask, threshold: int, key: int) -> None:
+def _fill(out: Mask, threshold: np.uint64, key: np.uint64) -> None:
     for i in prange(out.size):
         # Numba makes a float of int64 + uint64, so every constant says that it is unsigned.
         z = uint64(key) + uint64(i + 1) * uint64(0x9E3779B97F4A7C15)

@@ -29,4 +29,20 @@ LAYERS: dict[str, type[Layer]] = {
 }
 """Every layer by its class's name: what a weights file may name."""
 
-__all__ = ["LAYERS", "Layer", *LAYERS]
+__all__ = [
+    "LAYERS",
+    "AvgPool2D",
+    "BatchNorm",
+    "Conv2D",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "GlobalAvgPool2D",
+    "Layer",
+    "LeakyReLU",
+    "MaxPool2D",
+    "ReLU",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+]

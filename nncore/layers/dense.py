@@ -43,7 +43,9 @@ class Dense(Layer):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:
-            raise ShapeError(f"{self.describe()} takes rows (inputs,), but its input is {input_shape}: put Flatten() before")
+            raise ShapeError(
+                f"{self.describe()} takes rows (inputs,), but its input is {input_shape}: put Flatten() before"
+            )
         return (self.units,)
 
     def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:

@@ -88,7 +88,8 @@ class GlobalAvgPool2D(Layer):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.remember(training, x.shape)
-        return x.mean(axis=(1, 2))
+        y: Array = x.mean(axis=(1, 2))
+        return y
 
     def backward(self, dy: Array) -> Array:
         (x_shape,) = self.recall()

@@ -1,0 +1,133 @@
+"""The command line: python -m nncore gradcheck | summary | evaluate | predict."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nncore import gradcheck
+from nncore.data.dataset import DATASETS, load_dataset
+from nncore.errors import DataError, NNCoreError
+from nncore.layers.activations import softmax
+from nncore.metrics import confusion_matrix
+from nncore.models import MODELS
+from nncore.preprocess import network_input, read_picture
+from nncore.report import accuracy_line, class_table
+from nncore.sequential import Sequential
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status: 0, 1 for a failed gradient check, 2 for bad input."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.command(options)
+    except NNCoreError as error:
+        print(f"nncore: {error}", file=sys.stderr)
+        return 2
+    return status
+
+
+def check_gradients(options: argparse.Namespace) -> int:
+    """Print a table of relative errors; 1 if any is too large."""
+    subjects = options.subjects or gradcheck.SUBJECTS
+    print(f"{'what':<20} {'case':<36} {'gradient of':<16} {'projection':>10} {'elements':>10}")
+    checks = []
+    for subject in subjects:
+        for check in gradcheck.check(subject, options.seed):
+            checks.append(check)
+            elements = "" if check.by_element is None else f"{check.by_element:.1e}"
+            verdict = "" if check.passed else "  WRONG"
+            title = f"{check.subject:<20} {check.case:<36} {check.array:<16}"
+            print(f"{title} {check.by_projection:>10.1e} {elements:>10}{verdict}", flush=True)
+    failed = sum(not check.passed for check in checks)
+    worst = max(check.worst for check in checks)
+    print(f"\n{len(checks)} gradients checked, {failed} wrong")
+    print(f"worst relative error {worst:.1e}, allowed {gradcheck.TOLERANCE:g}")
+    return 1 if failed else 0
+
+
+def summarise(options: argparse.Namespace) -> int:
+    """Print a network's table of layers, and how it was trained if it comes from a file."""
+    if options.network in MODELS:
+        print(MODELS[options.network]().summary())
+        return 0
+    network = Sequential.load(options.network)
+    print(network.summary())
+    for name, value in network.made_by.items():
+        print(f"{name}: {value}")
+    return 0
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Print a network's accuracy, table of classes and confusion matrix on a test set."""
+    network = _load_reader(options.weights)
+    data = load_dataset(options.dataset, options.data_dir)
+    if data.notice:
+        print(f"*** {data.notice}\n")
+    predictions = network.predict(network_input(data.test_images)).argmax(axis=1)
+    print(f"{data.source}: test images")
+    print(f"{accuracy_line(data.test_labels, predictions)}\n\n{class_table(data.test_labels, predictions)}")
+    print("\nconfusion (rows: true digit, columns: read as)")
+    print("     " + "".join(f"{digit:>6}" for digit in range(10)))
+    for digit, row in enumerate(confusion_matrix(data.test_labels, predictions)):
+        print(f"{digit:>5}" + "".join(f"{count:>6}" for count in row))
+    return 0
+
+
+def predict(options: argparse.Namespace) -> int:
+    """Print what each picture is read as. A picture that cannot be read is complained about and the rest goes on."""
+    network = _load_reader(options.weights)
+    status = 0
+    for path in options.pictures:
+        try:
+            image = read_picture(path)
+        except DataError as error:
+            print(f"nncore: {error}", file=sys.stderr)
+            status = 2
+            continue
+        if not image.any():
+            print(f"{path}: nothing is drawn there")
+            continue
+        probabilities = softmax(network.predict(network_input(image[np.newaxis])))[0]
+        shares = "  ".join(f"{digit}: {share:.1%}" for digit, share in enumerate(probabilities))
+        print(f"{path}: {probabilities.argmax()}   ({shares})")
+    return status
+
+
+def _load_reader(path: Path) -> Sequential:
+    """The network of a weights file, if it reads digits: (28, 28, 1) in, 10 numbers out."""
+    network = Sequential.load(path)
+    if (network.input_shape, network.output_shape) != ((28, 28, 1), (10,)):
+        raise NNCoreError(
+            f"{path} holds a network from {network.input_shape} to {network.output_shape}, "
+            f"but one that reads digits goes from (28, 28, 1) to (10,)"
+        )
+    return network
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m nncore", description="Check, describe and use networks.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    command = commands.add_parser("gradcheck", help="compare every backward pass with finite differences")
+    command.add_argument("subjects", nargs="*", metavar="NAME", help=f"default: all of {', '.join(gradcheck.SUBJECTS)}")
+    command.add_argument("--seed", type=int, default=0, help="of the random inputs (default: 0)")
+    command.set_defaults(command=check_gradients)
+
+    command = commands.add_parser("summary", help="a table of a network's layers")
+    command.add_argument("network", help=f"{', '.join(MODELS)}, or a weights file")
+    command.set_defaults(command=summarise)
+
+    command = commands.add_parser("evaluate", help="accuracy and confusion matrix on a test set")
+    command.add_argument("weights", type=Path, help="a weights file, for instance weights/reference.npz")
+    command.add_argument("--dataset", choices=["auto", *DATASETS], default="auto", help="(default: auto)")
+    command.add_argument("--data-dir", type=Path, help="folder with the four MNIST files")
+    command.set_defaults(command=evaluate)
+
+    command = commands.add_parser("predict", help="read the digit in pictures")
+    command.add_argument("weights", type=Path, help="a weights file, for instance weights/reference.npz")
+    command.add_argument("pictures", type=Path, nargs="+", metavar="IMAGE", help="a picture of one digit")
+    command.set_defaults(command=predict)
+    return parser

@@ -1,0 +1,51 @@
+"""How this process uses the machine: its threads and its memory.
+
+Two pools of threads take turns here: Numba's, for the kernels, and the one of NumPy's BLAS, for products of matrices.
+Left to themselves, the threads of both go on spinning for some milliseconds after their work is done and take the cores
+from the other pool, which costs up to half the speed of a training step.
+
+And the C library hands large arrays back to the system as soon as they are freed, only to ask for fresh pages, cleared
+by the kernel, a moment later: another fifth of a training step.
+
+`settle` turns both habits off. Threads must be told before they start, so `nncore/__init__.py` calls it first.
+"""
+
+import ctypes
+import os
+import sys
+
+from threadpoolctl import threadpool_limits
+
+from nncore.errors import OptionError
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3), glibc
+KEEP_BYTES = 2**30
+
+
+def settle() -> None:
+    """Let idle threads sleep, unless the user's environment says otherwise; keep freed memory for the next array."""
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # 2**4 clock ticks
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+        if mallopt is not None:
+            mallopt(M_MMAP_THRESHOLD, KEEP_BYTES)
+            mallopt(M_TRIM_THRESHOLD, KEEP_BYTES)
+
+
+def available_threads() -> int:
+    """How many threads there may be: the cores this process may use, or NUMBA_NUM_THREADS where that is set."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(os.environ.get("NUMBA_NUM_THREADS", cores))
+
+
+def use_threads(threads: int) -> None:
+    """Compute with this many threads from now on, in the kernels and in BLAS alike."""
+    if not 1 <= threads <= available_threads():
+        raise OptionError(f"threads must be from 1 to {available_threads()}, the cores of this machine, not {threads}")
+    threadpool_limits(threads, user_api="blas")
+    try:
+        import numba
+    except ImportError:
+        return
+    numba.set_num_threads(threads)
