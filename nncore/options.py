@@ -22,7 +22,7 @@ class Options:
     """One training run. What is not set here follows from these and the data."""
 
     model: str = "reference"
-    epochs: int = 8
+    epochs: int = 6
     batch_size: int = 128
     learning_rate: float = 0.002
     optimizer: str = "adam"
