@@ -5,7 +5,7 @@ They also do the work where Numba is missing or switched off.
 
 import numpy as np
 
-from nncore.types import Array, Integers, Mask, Padding, Pair, Shape
+from nncore.types import Array, Bytes, Integers, Mask, Padding, Pair, Shape
 
 
 def output_size(size: Pair, window: Pair, stride: Pair, padding: Padding) -> Pair:
@@ -156,3 +156,75 @@ def bernoulli(shape: Shape, probability: float, key: int) -> Mask:
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z = (z ^ (z >> np.uint64(31))) >> np.uint64(32)
     return (z < np.uint64(round(probability * 2**32))).reshape(shape)
+
+
+def warp(images: Bytes, matrices: Array, grids: Array) -> Bytes:
+    """Fetch each pixel from where an affine map and an elastic field say, by bilinear interpolation with zeros around.
+
+    images: (N, H, W). matrices: (N, 2, 3), float64, take (y, x, 1), measured in pixels from the middle of the result,
+    to the (y, x) of the source, measured from the middle of the original. grids: (N, 2, G, G) with G >= 4, float64,
+    move the source further by so many pixels (y first) at the control points of a uniform cubic B-spline that spans
+    the image; the outermost control points lie one step outside it. Returns (N, H, W), rounded half up.
+    """
+    n, height, width = images.shape
+    rows, columns = _spline(height, grids.shape[2]), _spline(width, grids.shape[2])
+    middle = np.array([[(height - 1) / 2], [(width - 1) / 2]])
+    pixels = np.indices((height, width)).reshape(2, -1)
+    points = np.concatenate([pixels - middle, np.ones((1, height * width))])
+    out = np.empty_like(images)
+    for image in range(n):
+        field = rows @ grids[image] @ columns.T
+        y, x = (matrices[image] @ points + middle).reshape(2, height, width) + field
+        top, left = np.floor(y), np.floor(x)
+        value = np.zeros((height, width))
+        for i, row_weight in ((top, top + 1 - y), (top + 1, y - top)):
+            for j, column_weight in ((left, left + 1 - x), (left + 1, x - left)):
+                inside = (i >= 0) & (i < height) & (j >= 0) & (j < width)
+                source = images[image, i[inside].astype(int), j[inside].astype(int)]
+                value[inside] += (row_weight * column_weight)[inside] * source
+        out[image] = np.floor(value + 0.5)
+    return out
+
+
+def _spline(length: int, controls: int) -> Array:
+    """Weights (length, controls): how far each control point of a uniform cubic B-spline reaches each pixel."""
+    pixels = np.linspace(0, controls - 3, length)  # in steps from one control point to the next
+    distance = np.abs(pixels[:, None] - np.arange(-1, controls - 1))
+    near, far = 2 / 3 - distance**2 + distance**3 / 2, (2 - distance) ** 3 / 6
+    return np.where(distance < 1, near, np.where(distance < 2, far, 0))
+
+
+def thicken(images: Bytes, amounts: Array) -> Bytes:
+    """Mix each image with its dilation (amount 0 to 1) or its erosion (amount -1 to 0): thicker or thinner strokes.
+
+    images: (N, H, W). amounts: (N,), float64. The dilation of a pixel is the largest, its erosion the smallest, of it
+    and its four neighbours within the image. Returns (N, H, W), rounded half up.
+    """
+    p = np.pad(images, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    cross = np.stack([images, p[:, :-2, 1:-1], p[:, 2:, 1:-1], p[:, 1:-1, :-2], p[:, 1:-1, 2:]])
+    amounts = amounts[:, None, None]
+    change = np.where(amounts > 0, cross.max(axis=0), cross.min(axis=0)) - images.astype(np.float64)
+    out: Bytes = np.floor(images + np.abs(amounts) * change + 0.5).astype(np.uint8)
+    return out
+
+
+def draw_strokes(points: Array, radius: Array, softness: Array, size: int) -> Array:
+    """Ink from 0 to 1 of paths drawn with a soft round pen, float32 (N, size, size).
+
+    points: (N, P, 2), x to the right and y down in pixels, pixel (row i, column j) having its centre at
+    (j + 0.5, i + 0.5); radius of the pen: (N, P) in pixels, changing evenly from point to point, and 0 where the pen is
+    lifted: a segment with a 0 at either end is not drawn; softness: (N,), the pixels over which the edge fades.
+    At distance d from a segment the ink is 0.5 + (radius - d) / softness, clipped to 0..1; the darkest segment counts.
+    """
+    ink = np.zeros((len(points), size, size), np.float32)
+    centre = np.arange(size) + 0.5
+    pixels = np.stack(np.meshgrid(centre, centre), axis=-1)
+    for n in range(len(points)):
+        for start, end, r0, r1 in zip(points[n], points[n, 1:], radius[n], radius[n, 1:], strict=False):
+            if r0 > 0 and r1 > 0:
+                along = end - start
+                length2 = along @ along
+                t = np.clip((pixels - start) @ along / length2, 0, 1) if length2 > 0 else np.zeros((size, size))
+                distance = np.linalg.norm(pixels - start - t[..., None] * along, axis=-1)
+                ink[n] = np.maximum(ink[n], np.clip(0.5 + (r0 + t * (r1 - r0) - distance) / softness[n], 0, 1))
+    return ink
