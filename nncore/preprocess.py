@@ -9,6 +9,7 @@ case: the lost MNIST digits", NeurIPS 2019 (github.com/facebookresearch/qmnist),
 
 import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -24,28 +25,29 @@ MOST_PIXELS = 50_000_000  # of a picture file: a small file may claim any size a
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 
 
-def read_picture(path: str | Path) -> Bytes:
-    """Read a picture file with one digit: (28, 28), ink bright, all 0 where the picture is blank.
+def read_picture(file: str | Path | BinaryIO) -> Bytes:
+    """Read a picture of one digit, from a path or an open file: (28, 28), ink bright, all 0 where it is blank.
 
     Raises DataError where the file is missing, damaged, not a picture, or has more than 50 million pixels.
     """
+    name = file if isinstance(file, str | Path) else "the picture"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Pillow, about damage that we report, or size that we check, ourselves
         try:
-            with Image.open(path, formats=FORMATS) as picture:
+            with Image.open(file, formats=FORMATS) as picture:
                 width, height = picture.size
                 if width * height > MOST_PIXELS:
                     raise DataError(
-                        f"{path}: {width} x {height} pixels, more than the {MOST_PIXELS:,} allowed; make it smaller"
+                        f"{name}: {width} x {height} pixels, more than the {MOST_PIXELS:,} allowed; make it smaller"
                     )
                 return centre_digit(ink_from_picture(picture))
         except DataError:
             raise
         except FileNotFoundError as error:
-            raise DataError(f"{path}: there is no such file") from error
+            raise DataError(f"{name}: there is no such file") from error
         except Exception as error:  # Pillow's decoders raise nearly anything on a damaged file
             raise DataError(
-                f"{path}: cannot be read as a picture ({error}); expected one of {', '.join(FORMATS)}"
+                f"{name}: cannot be read as a picture ({error}); expected one of {', '.join(FORMATS)}"
             ) from error
 
 
