@@ -7,13 +7,16 @@ a few lines of NumPy in `nncore/`; `python train_scratch.py --help` lists what c
 import math
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from nncore.data.augment import AUGMENTATIONS, augment
 from nncore.data.dataset import batches, holdout, load_dataset
 from nncore.errors import NNCoreError
+from nncore.files import check_writable
 from nncore.losses import SoftmaxCrossEntropy
 from nncore.machine import available_threads, use_threads
 from nncore.models import MODELS
@@ -28,20 +31,25 @@ from nncore.training import Interruption, check_finite, evaluate
 INTERRUPTED = 130  # the exit status a shell gives to what Ctrl-C ended
 
 
-def train(options: Options, run: Run) -> int:
-    """Train one network and report on it; the exit status."""
+def train(options: Options, folder: Path | None = None) -> int:
+    """Train one network, from the start or on from where the run in `folder` stopped, and report; the exit status."""
     use_threads(options.threads or available_threads())
 
     # Data: the last images of the training set are held out, to watch progress on images the network never learns.
     data = load_dataset(options.dataset, Path(options.data_dir) if options.data_dir else None)
     if data.notice:
         print(f"\n*** {data.notice}\n")
-    limit = options.limit or len(data.train_images)
-    validation_size = min(5_000, limit // 10)
-    images, labels, validation_images, validation_labels = holdout(
-        data.train_images[:limit], data.train_labels[:limit], validation_size
-    )
+    images, labels = data.train_images[: options.limit], data.train_labels[: options.limit]
+    validation_size = min(5_000, math.ceil(len(images) / 10))
+    images, labels, validation_images, validation_labels = holdout(images, labels, validation_size)
     print(f"data: {data.source}; {len(images):,} images to train on, {validation_size:,} to validate")
+
+    # The run's folder. Its settings say what "auto" came to, so that a resumed run learns from the same images.
+    options = replace(options, dataset=data.name)
+    run = Run(folder) if folder else Run.create(options)
+    weights_file, pictures = Path(options.output or run.folder / "weights.npz"), Path(options.plots or run.folder)
+    for path in (run.checkpoint, weights_file, pictures / "curves.png"):
+        check_writable(path)
 
     # Network, loss, optimizer.
     network = MODELS[options.model](seed=options.seed, conv=options.conv)
@@ -51,39 +59,43 @@ def train(options: Options, run: Run) -> int:
     schedule = SCHEDULES[options.schedule](options.learning_rate, options.epochs * steps_per_epoch)
     progress = run.restore(network, optimizer)
     print(f"\n{network.summary()}\n")
+    if progress.epoch == options.epochs:
+        print("this run is finished: it is tested once more, and not trained")
 
-    # The loop.
-    with Interruption() as interruption:
+    # The loop. NumPy need not warn of numbers too large: check_finite says it better.
+    with Interruption() as interruption, np.errstate(all="ignore"):
         while progress.epoch < options.epochs:
             began = time.perf_counter() - progress.seconds
             title = f"epoch {progress.epoch + 1}/{options.epochs}"
+            epoch = batches(images, labels, options.batch_size, options.seed, progress.epoch, progress.batch)
             bar = tqdm(
                 total=len(images), initial=progress.images, desc=title, unit=" images", disable=None, leave=False
             )
-            for x, y in batches(images, labels, options.batch_size, options.seed, progress.epoch, progress.batch):
-                if options.augment != "none":
-                    x = augment(x, options.seed, optimizer.steps, AUGMENTATIONS[options.augment])
-                learning_rate = schedule(optimizer.steps)
+            with bar:
+                for x, y in epoch:
+                    if options.augment != "none":
+                        x = augment(x, options.seed, optimizer.steps, AUGMENTATIONS[options.augment])
+                    learning_rate = schedule(optimizer.steps)
 
-                logits = network.forward(network_input(x), training=True)
-                value = loss.forward(logits, y)
-                network.backward(loss.backward())
-                check_finite(value, network, optimizer.steps, learning_rate)
-                optimizer.step(network.parameters(), network.gradients(), learning_rate)
+                    logits = network.forward(network_input(x), training=True)
+                    value = loss.forward(logits, y)
+                    network.backward(loss.backward())
+                    check_finite(value, network, optimizer.steps, learning_rate)
+                    optimizer.step(network.parameters(), network.gradients(), learning_rate)
 
-                progress.add(value, int((logits.argmax(axis=1) == y).sum()), len(x))
-                progress.seconds = time.perf_counter() - began
-                bar.set_postfix_str(
-                    f"loss {progress.loss / progress.images:.4f}, accuracy {progress.correct / progress.images:.2%}"
-                )
-                bar.update(len(x))
-                if interruption.requested:
-                    bar.close()
-                    run.save(network, optimizer, progress)
-                    print(f"\nstopped and saved; to go on: python train_scratch.py --resume {run.folder}")
-                    return INTERRUPTED
-            bar.close()
+                    progress.add(value, int((logits.argmax(axis=1) == y).sum()), len(x))
+                    progress.seconds = time.perf_counter() - began
+                    bar.set_postfix_str(f"loss {progress.mean_loss:.4f}, accuracy {progress.accuracy:.2%}")
+                    bar.update(len(x))
+                    if interruption.requested:
+                        break
+            if interruption.requested:
+                run.save(network, optimizer, progress)
+                print(f"\nstopped and saved; to go on: python train_scratch.py --resume {run.folder}")
+                return INTERRUPTED
+            learning_rate = schedule(optimizer.steps - 1)  # a run stopped after an epoch's last batch has none left
             validation_loss, validation_accuracy, _ = evaluate(network, validation_images, validation_labels)
+            check_finite(validation_loss, network, optimizer.steps, learning_rate)
             row = progress.end_epoch(validation_loss, validation_accuracy, learning_rate)
             run.save(network, optimizer, progress)
             print(
@@ -94,30 +106,29 @@ def train(options: Options, run: Run) -> int:
             )
 
     # The test set, touched once.
-    test_images, test_labels = data.test_images[:limit], data.test_labels[:limit]
+    test_images, test_labels = data.test_images[: options.limit], data.test_labels[: options.limit]
     _, test_accuracy, logits = evaluate(network, test_images, test_labels)
     seconds = sum(row["seconds"] for row in progress.history)
     print(f"\ntest: {accuracy_line(test_labels, logits.argmax(axis=1))}\n")
     print(class_table(test_labels, logits.argmax(axis=1)))
-    weights_file = Path(options.output or run.folder / "weights.npz")
     network.save(weights_file, made_by(options, data.source, test_accuracy, seconds))
     print(f"\ntrained in {seconds:,.0f} s\nweights:  {weights_file}\nhistory:  {run.folder / 'history.csv'}")
-    pictures = draw(Path(options.plots or run.folder), network, progress.history, test_images, test_labels, logits)
-    print(f"pictures: {pictures}\nnext:     python -m nncore evaluate {weights_file}")
+    drawn = draw(pictures, network, progress.history, test_images, test_labels, logits)
+    print(f"pictures: {drawn}\nnext:     python -m nncore evaluate {weights_file}")
     return 0
 
 
 def main() -> int:
-    """Read the flags, find or make the run's folder, train."""
+    """Read the flags, and the settings of a run to resume, and train."""
+    options, folder = parse()
     try:
-        options, folder = parse()
-        if folder is None:
-            return train(options, Run.create(options))
-        run, settings = Run.open(folder)
-        return train(resumed(options, settings), run)
-    except NNCoreError as error:
+        return train(resumed(options, Run(folder).settings()) if folder else options, folder)
+    except (NNCoreError, OSError) as error:
         print(f"train_scratch.py: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\nstopped at once, without saving", file=sys.stderr)
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

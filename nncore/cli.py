@@ -1,6 +1,7 @@
 """The command line: python -m nncore gradcheck | summary | evaluate | predict."""
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from nncore.errors import DataError, NNCoreError
 from nncore.layers.activations import softmax
 from nncore.metrics import confusion_matrix
 from nncore.models import MODELS
+from nncore.options import whole_number
 from nncore.preprocess import network_input, read_picture
 from nncore.report import accuracy_line, class_table
 from nncore.sequential import Sequential
@@ -55,8 +57,8 @@ def summarise(options: argparse.Namespace) -> int:
         return 0
     network = Sequential.load(options.network)
     print(network.summary())
-    for name, value in network.made_by.items():
-        print(f"{name}: {value}")
+    if network.made_by:  # as JSON, because a stranger's text may hold what would upset a terminal
+        print(f"made by: {json.dumps(network.made_by, indent=1)}")
     return 0
 
 
@@ -108,25 +110,33 @@ def _load_reader(path: Path) -> Sequential:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m nncore", description="Check, describe and use networks.")
+    parser = argparse.ArgumentParser(
+        prog="python -m nncore",
+        description="Check, describe and use networks. To train one: python train_scratch.py",
+        epilog="python -m nncore COMMAND --help tells more.",
+    )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    command = commands.add_parser("gradcheck", help="compare every backward pass with finite differences")
+    def command_parser(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+
+    command = command_parser("gradcheck", "compare every backward pass with finite differences")
     command.add_argument("subjects", nargs="*", metavar="NAME", help=f"default: all of {', '.join(gradcheck.SUBJECTS)}")
-    command.add_argument("--seed", type=int, default=0, help="of the random inputs (default: 0)")
+    seed = whole_number(0, 2**32 - 1)
+    command.add_argument("--seed", type=seed, default=0, metavar="N", help="of the random inputs (default: 0)")
     command.set_defaults(command=check_gradients)
 
-    command = commands.add_parser("summary", help="a table of a network's layers")
+    command = command_parser("summary", "show a table of a network's layers, and how it was trained")
     command.add_argument("network", help=f"{', '.join(MODELS)}, or a weights file")
     command.set_defaults(command=summarise)
 
-    command = commands.add_parser("evaluate", help="accuracy and confusion matrix on a test set")
+    command = command_parser("evaluate", "measure a network's accuracy on a test set, with the table of its confusions")
     command.add_argument("weights", type=Path, help="a weights file, for instance weights/reference.npz")
     command.add_argument("--dataset", choices=["auto", *DATASETS], default="auto", help="(default: auto)")
     command.add_argument("--data-dir", type=Path, help="folder with the four MNIST files")
     command.set_defaults(command=evaluate)
 
-    command = commands.add_parser("predict", help="read the digit in pictures")
+    command = command_parser("predict", "read the digit in each picture")
     command.add_argument("weights", type=Path, help="a weights file, for instance weights/reference.npz")
     command.add_argument("pictures", type=Path, nargs="+", metavar="IMAGE", help="a picture of one digit")
     command.set_defaults(command=predict)

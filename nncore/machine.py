@@ -36,7 +36,8 @@ def settle() -> None:
 def available_threads() -> int:
     """How many threads there may be: the cores this process may use, or NUMBA_NUM_THREADS where that is set."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return int(os.environ.get("NUMBA_NUM_THREADS", cores))
+    chosen = os.environ.get("NUMBA_NUM_THREADS", "")
+    return max(1, int(chosen)) if chosen.isdecimal() else cores  # Numba too passes over what is not a number
 
 
 def use_threads(threads: int) -> None:

@@ -2,7 +2,7 @@
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class Options:
     data_dir: str | None = None
     limit: int | None = None
     conv: str = "auto"
-    threads: int = 0  # 0: all there are
+    threads: int | None = None  # None: all there are
     output: str | None = None
     plots: str | None = None
 
@@ -61,24 +61,27 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[Options, Path | None]
     if resume is not None:
         fixed = sorted(given.keys() - FREE_ON_RESUME) + ["quick"] * quick
         if fixed:
-            flags = ", ".join("--" + name.replace("_", "-") for name in fixed)
-            parser.error(f"--resume takes its settings from the run; leave out {flags}")
+            parser.error(f"--resume takes its settings from the run; leave out {', '.join(map(_flag, fixed))}")
         return Options(**given), Path(resume)
     return Options(**{**(QUICK if quick else {}), **given}), None
 
 
 def resumed(given: Options, saved: dict[str, Any]) -> Options:
     """The options a run was started with, except what may be given anew."""
-    anew = {name: value for name, value in asdict(given).items() if name in FREE_ON_RESUME and value}
+    anew = {name: value for name, value in asdict(given).items() if name in FREE_ON_RESUME and value is not None}
     known = {field.name for field in fields(Options)}
     if saved.keys() != known:
         raise OptionError(f"the run's settings do not match this nncore: {', '.join(sorted(saved.keys() ^ known))}")
-    return Options(**{**saved, **anew})
+    # Read as flags again, because a file that people can edit may hold anything.
+    settings = {**saved, **anew}.items()
+    return parse([f"{_flag(name)}={value}" for name, value in settings if value is not None])[0]
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description="Train a convolutional network on handwritten digits, from scratch.",
+        usage="python train_scratch.py [--quick | --resume RUN] [flags]",
+        description="Train a convolutional network on handwritten digits, from scratch. All that a run makes\n"
+        "(settings, history, checkpoint, weights, pictures) goes into a new folder, runs/NAME.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
@@ -87,30 +90,39 @@ def _parser() -> argparse.ArgumentParser:
 
     def flag(name: str, text: str, **settings: Any) -> None:
         default = getattr(DEFAULT, name)
-        shown = "" if default is None or default == 0 else f" (default: {default})"
-        parser.add_argument("--" + name.replace("_", "-"), help=text + shown, **settings)
+        shown = "" if default is None else f" (default: {default})"
+        parser.add_argument(_flag(name), help=text + shown, **settings)
 
+    quick = ", ".join(f"{_flag(name)} {value}" for name, value in QUICK.items())
+    parser.add_argument("--quick", help=f"a small network, about a minute: means {quick}", action="store_true")
+    parser.add_argument("--resume", help="go on, bit for bit, with the interrupted run of that folder", metavar="RUN")
     flag("model", "reference: 1,044,106 parameters; compact: a tenth of that", choices=MODELS)
-    flag("epochs", "how often to go through the training images", type=_whole(1, 10_000), metavar="N")
-    flag("batch_size", "images per step", type=_whole(1, 60_000), metavar="N")
-    flag("learning_rate", "the largest step size of the schedule", type=_positive, metavar="X")
+    flag("epochs", "how often to go through the training images", type=whole_number(1, 10_000), metavar="N")
+    flag("batch_size", "how many images the network sees before each step", type=whole_number(1, 60_000), metavar="N")
+    flag("learning_rate", "how large steps are, where the schedule has them largest", type=_positive, metavar="X")
     flag("optimizer", "how a gradient becomes a step", choices=OPTIMIZERS)
-    flag("schedule", "how the learning rate changes over the run", choices=SCHEDULES)
-    flag("augment", "distort training images a little, anew in each epoch", choices=["none", *AUGMENTATIONS])
-    flag("seed", "same seed, same thread count: same weights, bit for bit (default: 0)", type=_whole(0, 2**32 - 1))
-    flag("dataset", "auto: MNIST, or synthetic digits where it cannot be had", choices=["auto", *DATASETS])
+    flag("schedule", "how step sizes change over the run; one-cycle: up, then down to nearly 0", choices=SCHEDULES)
+    flag("augment", "turn, shift and bend each training image, anew in each epoch", choices=["none", *AUGMENTATIONS])
+    seeds = whole_number(0, 2**32 - 1)
+    flag("seed", "same seed, same number of threads: same weights, bit for bit", type=seeds, metavar="N")
+    flag("dataset", "auto: MNIST, or digits drawn by program where it cannot be had", choices=["auto", *DATASETS])
     flag("data_dir", "folder with the four MNIST files (else NNCORE_DATA, the cache, a download)", metavar="DIR")
-    flag("limit", "use only the first N training images, and at most N to validate and test", type=_whole(20, 60_000))
-    flag("conv", "the convolution's algorithm", choices=["auto", *ALGORITHMS])
-    flag("threads", f"1 to {available_threads()} (default: all)", type=_whole(1, available_threads()), metavar="N")
+    flag("limit", "use only the first N images to train on, and to test on", type=whole_number(20, 60_000), metavar="N")
+    flag("conv", "how convolutions are computed; auto: the fastest way", choices=["auto", *ALGORITHMS])
+    threads = available_threads()
+    flag("threads", f"how many cores to use, 1 to {threads} (default: all)", type=whole_number(1, threads), metavar="N")
     flag("output", "the weights file to write (default: weights.npz in the run's folder)", metavar="FILE")
     flag("plots", "the folder for the pictures (default: the run's folder)", metavar="DIR")
-    parser.add_argument("--resume", help="go on with an interrupted run, bit for bit", metavar="RUN")
-    parser.add_argument("--quick", help="about a minute: the compact network, fewer epochs", action="store_true")
     return parser
 
 
-def _whole(low: int, high: int) -> Any:
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """What argparse needs to read a whole number from `low` to `high`."""
+
     def convert(text: str) -> int:
         try:
             value = int(text)

@@ -65,15 +65,14 @@ def draw(
     logits: Array,
 ) -> str:
     """Draw the run's pictures into a folder. Returns a line that says where they are, or why there are none."""
-    folder.mkdir(parents=True, exist_ok=True)
     try:
         plots.plot_history(history, folder / "curves.png")
-    except OptionError as error:  # matplotlib is missing, which is no reason to lose a trained network
+        plots.plot_confusion(confusion_matrix(labels, logits.argmax(axis=1)), folder / "confusion.png")
+        plots.plot_errors(images, labels, softmax(logits), folder / "errors.png")
+        plots.plot_filters(network.parameters()["conv2d_1.kernel"], folder / "filters.png")
+        plots.plot_feature_maps(images[0], feature_maps(network, images[0]), folder / "features.png")
+    except (OptionError, OSError) as error:  # no matplotlib or a full disk is no reason to lose a trained network
         return f"no pictures: {error}"
-    plots.plot_confusion(confusion_matrix(labels, logits.argmax(axis=1)), folder / "confusion.png")
-    plots.plot_errors(images, labels, softmax(logits), folder / "errors.png")
-    plots.plot_filters(network.parameters()["conv2d_1.kernel"], folder / "filters.png")
-    plots.plot_feature_maps(images[0], feature_maps(network, images[0]), folder / "features.png")
     return f"{folder}: curves, confusion, errors, filters and features (.png)"
 
 

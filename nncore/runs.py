@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import time
 from dataclasses import asdict, dataclass, field
@@ -38,6 +39,16 @@ class Progress:
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
 
+    @property
+    def mean_loss(self) -> float:
+        """Over the current epoch's images so far."""
+        return self.loss / self.images
+
+    @property
+    def accuracy(self) -> float:
+        """Over the current epoch's images so far."""
+        return self.correct / self.images
+
     def add(self, loss: float, correct: int, images: int) -> None:
         """Count one batch."""
         self.batch += 1
@@ -50,8 +61,8 @@ class Progress:
         self.epoch += 1
         row = (
             self.epoch,
-            self.loss / self.images,
-            self.correct / self.images,
+            self.mean_loss,
+            self.accuracy,
             validation_loss,
             validation_accuracy,
             learning_rate,
@@ -77,30 +88,32 @@ class Run:
 
     @classmethod
     def create(cls, options: Options) -> "Run":
-        """A new folder, named after the network and the time."""
+        """A new folder, named after the network and the time. Raises NNCoreError if there can be none."""
         name = f"{options.model}-{time.strftime('%Y%m%d-%H%M%S')}"
-        for attempt in range(1, 1000):
-            folder = Path("runs") / (name if attempt == 1 else f"{name}-{attempt}")
-            try:
-                folder.mkdir(parents=True)
-                break
-            except FileExistsError:
-                continue
-        run = cls(folder)
-        with atomic_write(folder / "config.json") as file:
-            file.write(json.dumps(asdict(options), indent=2).encode() + b"\n")
-        return run
-
-    @classmethod
-    def open(cls, folder: Path) -> tuple["Run", dict[str, Any]]:
-        """An existing run and its settings. Raises NNCoreError if the folder holds none."""
         try:
-            settings = json.loads((folder / "config.json").read_text())
+            Path("runs").mkdir(exist_ok=True)
+            for attempt in itertools.count(1):
+                folder = Path("runs") / (name if attempt == 1 else f"{name}-{attempt}")
+                try:
+                    folder.mkdir()
+                    break
+                except FileExistsError:
+                    continue
+            with atomic_write(folder / "config.json") as file:
+                file.write(json.dumps(asdict(options), indent=2).encode() + b"\n")
+        except OSError as error:
+            raise NNCoreError(f"no folder for the run can be made here ({error}): start from another one") from None
+        return cls(folder)
+
+    def settings(self) -> dict[str, Any]:
+        """The settings of an existing run. Raises NNCoreError if the folder holds none."""
+        try:
+            settings = json.loads((self.folder / "config.json").read_text())
         except (OSError, ValueError) as error:
-            raise NNCoreError(f"{folder} holds no run that could be resumed ({error})") from None
+            raise NNCoreError(f"{self.folder} holds no run that could be resumed ({error})") from None
         if not isinstance(settings, dict):
-            raise NNCoreError(f"{folder / 'config.json'} does not hold the settings of a run")
-        return cls(folder), settings
+            raise NNCoreError(f"{self.folder / 'config.json'} does not hold the settings of a run")
+        return settings
 
     @property
     def checkpoint(self) -> Path:
@@ -108,18 +121,18 @@ class Run:
         return self.folder / "checkpoint.npz"
 
     def save(self, network: Sequential, optimizer: Optimizer, progress: Progress) -> None:
-        """Write the checkpoint and the history."""
-        arrays = {
-            **{f"network/{name}": array for name, array in {**network.parameters(), **network.state()}.items()},
-            **{f"optimizer/{name}": array for name, array in optimizer.state.items()},
-        }
-        weights.write(self.checkpoint, arrays, {"steps": optimizer.steps, "progress": asdict(progress)})
+        """Write the history, then the checkpoint: a run whose checkpoint says it is finished has its whole history."""
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS)
         writer.writeheader()
         writer.writerows(progress.history)
         with atomic_write(self.folder / "history.csv") as file:
             file.write(text.getvalue().encode())
+        arrays = {
+            **{f"network/{name}": array for name, array in {**network.parameters(), **network.state()}.items()},
+            **{f"optimizer/{name}": array for name, array in optimizer.state.items()},
+        }
+        weights.write(self.checkpoint, arrays, {"steps": optimizer.steps, "progress": asdict(progress)})
 
     def restore(self, network: Sequential, optimizer: Optimizer) -> Progress:
         """Put network and optimizer back where the checkpoint left them."""

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from nncore import weights
-from nncore.errors import NNCoreError, ShapeError, WeightsError
+from nncore.errors import NNCoreError, OptionError, ShapeError, WeightsError
 from nncore.layers import LAYERS, Layer
+from nncore.layers.base import positive
 from nncore.types import Array, Shape
 
 FORMAT, VERSION = "nncore network", 1
@@ -32,14 +33,19 @@ class Sequential:
     Attributes:
         made_by: how a loaded network was trained, as `save` was told.
 
-    Raises ShapeError, naming the layer and both shapes, where two neighbours do not fit.
+    Raises ShapeError, naming the layer and both shapes, where two neighbours do not fit, and OptionError for no layers,
+    a layer used twice (it remembers one forward pass only) or an impossible input_shape.
     """
 
     def __init__(
         self, layers: Sequence[Layer], input_shape: Shape, seed: int = 0, dtype: DTypeLike = np.float32
     ) -> None:
         self.layers = list(layers)
-        self.input_shape = tuple(input_shape)
+        self.input_shape = tuple(positive("Sequential", "each length of input_shape", length) for length in input_shape)
+        if not self.layers or not self.input_shape:
+            raise OptionError(f"Sequential: expected layers and an input_shape, not {layers!r} and {input_shape!r}")
+        if len(set(map(id, self.layers))) < len(self.layers):
+            raise OptionError("Sequential: a layer is used twice; make one for each place")
         self.dtype = np.dtype(dtype)
         self.names = layer_names(self.layers)
         self.shapes = layer_shapes(self.layers, self.input_shape)
@@ -56,7 +62,8 @@ class Sequential:
     def forward(self, x: Array, training: bool = False) -> Array:
         """The output of the last layer, (N, *output_shape), for a batch x (N, *input_shape)."""
         if x.shape[1:] != self.input_shape:
-            raise ShapeError(f"the network takes batches (N, {str(self.input_shape)[1:-1]}), but was given {x.shape}")
+            expected = ", ".join(["N", *map(str, self.input_shape)])
+            raise ShapeError(f"the network takes batches ({expected}), but was given {x.shape}")
         x = np.ascontiguousarray(x, self.dtype)
         for layer in self.layers:
             x = layer.forward(x, training)
@@ -71,8 +78,10 @@ class Sequential:
     def predict(self, x: Array, batch_size: int = 128) -> Array:
         """The output for any number of examples, worked off in batches: needs the memory of one batch.
 
-        Writes nothing into the network, so several threads may predict at once.
+        Writes nothing into the network, so several threads may predict at once, as far as Numba lets them: where
+        `numba.threading_layer()` is "workqueue" they must take turns.
         """
+        positive("predict", "batch_size", batch_size)
         y = np.empty((len(x), *self.output_shape), self.dtype)
         for start in range(0, len(x), batch_size):
             y[start : start + batch_size] = self.forward(x[start : start + batch_size])
@@ -207,7 +216,7 @@ def _build(metadata: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Sequenti
     try:
         architecture = metadata["architecture"]
         layers = [_layer(**config) for config in architecture["layers"]]
-        input_shape = tuple(int(length) for length in architecture["input_shape"])
+        input_shape = tuple(architecture["input_shape"])
         dtype = {"float32": np.float32, "float64": np.float64}[architecture["dtype"]]
         made_by = dict(metadata["made_by"])
         for name, shape in parameter_shapes(layers, input_shape):

@@ -9,8 +9,11 @@ large one), and every array's header must agree with the bytes that are really t
 
 import json
 import math
+import os
+import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,15 +26,24 @@ from nncore.types import Shape
 METADATA = "metadata"
 LARGEST_FILE = 2**29  # bytes; the reference network takes 4 MiB
 LARGEST_METADATA = 2**22  # bytes
+LARGEST_DIRECTORY = 2**20  # bytes of the list of arrays at the file's end; zipfile reads the whole of it at once
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
 
 def write(path: str | Path, arrays: Mapping[str, np.ndarray[Any, Any]], metadata: Mapping[str, Any]) -> None:
-    """Write arrays and a description that JSON can hold; `path` then has the old file or the new one, whole."""
+    """Write arrays and a description that JSON can hold; `path` then has the old file or the new one, whole.
+
+    Raises WeightsError if the file cannot be written.
+    """
     text = np.array(json.dumps(metadata, indent=1))
-    with atomic_write(path) as file:
-        np.savez(file, allow_pickle=False, **{METADATA: text}, **arrays)
+    try:
+        with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:
+            for name, array in {METADATA: text, **arrays}.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, array, allow_pickle=False)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 class Reader:
@@ -46,19 +58,14 @@ class Reader:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        try:
-            size = self.path.stat().st_size
-            if size > LARGEST_FILE:
-                raise WeightsError(f"{path} has {size:,} bytes; a weights file has at most {LARGEST_FILE:,}")
+        with self._expecting("a zip archive"):
+            if not self.path.exists():
+                raise WeightsError(f"there is no weights file {path}: check the name, or train one with `make train`")
+            _check_ends(self.path)
             self._zip = zipfile.ZipFile(self.path)
-        except FileNotFoundError:
-            raise WeightsError(
-                f"there is no weights file {path}: check the name, or train one with `make train`"
-            ) from None
-        except (OSError, zipfile.BadZipFile) as error:
-            raise WeightsError(f"{path} is not a weights file, or only part of one ({error})") from None
         try:
-            self.shapes = {member.filename.removesuffix(".npy"): self._shape(member) for member in self._zip.infolist()}
+            self._members = self._list_members()
+            self.shapes = {name: self._shape(name) for name in self._members}
             self.metadata = self._read_metadata()
         except BaseException:
             self._zip.close()
@@ -74,44 +81,74 @@ class Reader:
         """Every array by name, without the metadata."""
         return {name: self._array(name) for name in self.shapes}
 
-    def _shape(self, member: zipfile.ZipInfo) -> Shape:
+    def _list_members(self) -> dict[str, zipfile.ZipInfo]:
+        members = self._zip.infolist()
+        by_name = {member.filename.removesuffix(".npy"): member for member in members}
+        if len(by_name) < len(members):
+            raise self._damaged("two of its arrays have one name")
+        if any(m.compress_type != zipfile.ZIP_STORED or m.compress_size != m.file_size for m in members):
+            raise self._damaged("it is compressed, and weights files are not")
+        if sum(member.file_size for member in members) > self.path.stat().st_size:
+            raise self._damaged("its arrays claim to have more bytes than the file")
+        return by_name
+
+    def _shape(self, name: str) -> Shape:
         """The shape of an array, once its header is known to agree with the bytes of the file."""
-        if member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size:
-            raise self._damaged(f"{member.filename} is compressed, and weights files are not")
-        try:
-            with self._zip.open(member) as file:
-                shape, dtype, header = _npy_header(file)
-        except (ValueError, OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-            raise self._damaged(f"{member.filename} is not an array ({error})") from None
-        if dtype.hasobject:
-            raise self._damaged(f"{member.filename} holds Python objects, which could run code")
-        if math.prod(shape) * dtype.itemsize != member.file_size - header:
-            raise self._damaged(f"{member.filename} says {dtype} {shape}, which does not match its size")
+        member = self._members[name]
+        with self._expecting(f"the array {name}"), self._zip.open(member) as file:
+            shape, dtype, header = _npy_header(file)
+            if dtype.hasobject:
+                raise ValueError("it holds Python objects, which could run code")
+            if not dtype.itemsize or math.prod(shape) * dtype.itemsize != member.file_size - header:
+                raise ValueError(f"{dtype} {shape} does not match its size")
         return shape
 
     def _array(self, name: str) -> np.ndarray[Any, Any]:
-        try:
-            with self._zip.open(f"{name}.npy") as file:
-                array = np.lib.format.read_array(file, allow_pickle=False)
-                if file.read(1):
-                    raise ValueError("bytes left over")
-        except (ValueError, OSError, zipfile.BadZipFile) as error:
-            raise self._damaged(f"{name} cannot be read: {error}") from None
+        with self._expecting(f"the array {name}"), self._zip.open(self._members[name]) as file:
+            array = np.lib.format.read_array(file, allow_pickle=False)
+            file.read(1)  # reaching the end is what makes zipfile compare the checksum
         return np.asarray(array)
 
     def _read_metadata(self) -> dict[str, Any]:
-        if self.shapes.pop(METADATA, None) != () or self._zip.getinfo(f"{METADATA}.npy").file_size > LARGEST_METADATA:
+        if self.shapes.pop(METADATA, None) != () or self._members[METADATA].file_size > LARGEST_METADATA:
             raise self._damaged("it has no description (an array `metadata` with JSON), so nncore did not write it")
-        try:
+        with self._expecting("a description in JSON"):
             metadata = json.loads(str(self._array(METADATA)))
-        except (ValueError, RecursionError) as error:
-            raise self._damaged(f"its description is not JSON ({error})") from None
         if not isinstance(metadata, dict):
             raise self._damaged("its description is not a JSON object")
         return metadata
 
+    @contextmanager
+    def _expecting(self, what: str) -> Iterator[None]:
+        """Within this block any error means that the file does not hold `what`."""
+        try:
+            yield
+        except WeightsError:
+            raise
+        except Exception as error:  # zipfile and NumPy raise nearly anything when bytes are damaged
+            raise self._damaged(f"expected {what}, but {str(error) or type(error).__name__}") from None
+
     def _damaged(self, reason: str) -> WeightsError:
         return WeightsError(f"{self.path} is not a weights file that nncore can use: {reason}")
+
+
+def _check_ends(path: Path) -> None:
+    """Raise ValueError unless the file is of a sane size and ends as `write` ends it, with a short list of arrays.
+
+    Source: PKWARE, "APPNOTE.TXT", sections 4.3.15 and 4.3.16: the last 22 bytes, and 20 before them in files of 4 GiB.
+    """
+    if not path.is_file():
+        raise ValueError("it is a folder or a device")
+    if path.stat().st_size > LARGEST_FILE:
+        raise ValueError(f"it has {path.stat().st_size:,} bytes; a weights file has at most {LARGEST_FILE:,}")
+    with path.open("rb") as file:
+        file.seek(-min(42, path.stat().st_size), os.SEEK_END)
+        tail = file.read()
+    if tail[-22:-18] != b"PK\5\6" or tail[:4] == b"PK\6\7" or tail[-2:] != b"\0\0":
+        raise ValueError("its end is missing: perhaps it was copied or downloaded only in part")
+    (size,) = struct.unpack("<I", tail[-10:-6])
+    if size > LARGEST_DIRECTORY:
+        raise ValueError(f"its list of arrays has {size:,} bytes, more than {LARGEST_DIRECTORY:,}")
 
 
 def _npy_header(file: IO[bytes]) -> tuple[Shape, np.dtype[Any], int]:
