@@ -126,7 +126,8 @@ class Reader:
         except WeightsError:
             raise
         except Exception as error:  # zipfile and NumPy raise nearly anything when bytes are damaged
-            raise self._damaged(f"expected {what}, but {str(error) or type(error).__name__}") from None
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise self._damaged(f"expected {what}, but {reason}") from None
 
     def _damaged(self, reason: str) -> WeightsError:
         return WeightsError(f"{self.path} is not a weights file that nncore can use: {reason}")
