@@ -6,14 +6,12 @@ of uneven pressure follows the path, and the drawing is placed as MNIST places i
 20 pixels, its centre of mass is put in the middle of 28x28 to the nearest pixel.
 """
 
-from functools import cache
-
 import numpy as np
 
 from nncore import kernels
 from nncore.data.skeletons import Skeletons, skeletons
 from nncore.errors import OptionError
-from nncore.types import Array, Bytes, Integers, Mask
+from nncore.types import Array, Bytes, Integers
 
 SIZE, BOX = 28, 20  # pixels: the image, and the square that the ink just fits
 BLOCK = 1000  # images that share one random generator: image i depends on the seed and on i, not on how many follow
@@ -35,24 +33,22 @@ def synthetic_digits(count: int, seed: int) -> tuple[Bytes, Bytes]:
     return images, labels
 
 
-_skeletons = cache(skeletons)
-
-
 def _block(rng: np.random.Generator, count: int) -> tuple[Bytes, Bytes]:
     """The first `count` digits of a block. All random numbers are drawn for the whole block, whatever the count."""
-    table = _skeletons()
+    table = skeletons()
     labels = rng.permutation(np.arange(BLOCK) % 10)
     style = _styles(table, labels, rng)
     points = _paths(table, style, rng)
-    radius, softness = _pen(table.pen[style], rng)
-    points = _fit_box(points, radius, softness)
-    tone = rng.uniform(0.9, 1.2, (BLOCK, 1, 1))  # the ink of some pens does not quite cover, that of others floods
-    grain = rng.normal(1, 0.03, (BLOCK, BOX, BOX))
-    points, radius, softness = (a[:count].astype(np.float32) for a in (points, radius, softness))
-    ink = kernels.draw_strokes(points, radius, softness, BOX)
-    ink = np.minimum(ink * tone[:count] * grain[:count], 1)
-    ink *= 255 / np.maximum(ink.max((1, 2), keepdims=True), 1e-6)
-    return _place(np.rint(ink).astype(np.uint8)), labels[:count].astype(np.uint8)
+    width = np.clip(rng.lognormal(np.log(2.4), 0.28, BLOCK), 1.2, 6)  # pixels; MNIST's own average 2.6
+    points = _fit_box(points, width)
+    radius = np.where(table.pen[style], width[:, None] / 2 * _pressure(table.pen[style].shape, rng), 0)
+    softness = rng.uniform(0.8, 1.5, BLOCK)
+    tone = rng.uniform(0.92, 1.18, (BLOCK, 1, 1))  # the ink of some pens does not quite cover, that of others floods
+    grain = rng.normal(1, 0.02, (BLOCK, BOX, BOX))
+    ink = kernels.draw_strokes(points[:count], radius[:count], softness[:count], BOX)
+    grey = np.minimum(ink * tone[:count] * grain[:count], 1)
+    grey *= 255 / grey.max((1, 2), keepdims=True)  # as in MNIST, the darkest pixel is black
+    return _place(np.rint(grey).astype(np.uint8)), labels[:count].astype(np.uint8)
 
 
 def _styles(table: Skeletons, labels: Integers, rng: np.random.Generator) -> Integers:
@@ -68,52 +64,49 @@ def _paths(table: Skeletons, style: Integers, rng: np.random.Generator) -> Array
     def each(draw: Array) -> Array:
         return draw[:, None, None]
 
-    care = each(rng.lognormal(np.log(0.04), 0.4, n))  # how far control points stray
+    care = each(rng.lognormal(np.log(0.045), 0.4, n))  # how far control points stray
     controls = table.controls[style] + care * rng.normal(size=(n, *table.controls.shape[1:]))
     straight, cornered, smooth = (b[style] @ controls for b in (table.straight, table.cornered, table.smooth))
     rounding = each(rng.random(n) ** 2)
-    curvature = each(rng.uniform(0.5, 1.15, n))
+    curvature = each(rng.uniform(0.65, 1.2, n))
     curve = cornered + rounding * (smooth - cornered)
     points = _wobble(straight + curvature * (curve - straight) - 0.5, rng)
 
-    width = np.exp(rng.normal(np.log(0.75), 0.2, n))
-    slant, angle = rng.normal(0.15, 0.25, n), rng.normal(0, 0.12, n)
+    width = np.exp(rng.normal(np.log(0.87), 0.2, (n, 1)))
+    slant, angle = rng.normal(0.15, 0.25, (n, 1)), rng.normal(0, 0.12, (n, 1))
+    x, y = points[..., 0], points[..., 1]
+    x = width * x - slant * y
     cos, sin = np.cos(angle), np.sin(angle)
-    stretch = np.array([[width, -slant], [0 * width, 0 * width + 1]])
-    turn = np.array([[cos, -sin], [sin, cos]])
-    drawn: Array = points @ np.einsum("ijn,jkn->nki", turn, stretch)
-    return drawn
+    return np.stack([cos * x - sin * y, sin * x + cos * y], axis=-1)
 
 
 def _wobble(points: Array, rng: np.random.Generator) -> Array:
-    """Bend the plane by a few long random waves."""
+    """Bend the plane by a few long random waves: (N, P, 2) -> (N, P, 2)."""
     n, waves = len(points), 4
     direction = rng.normal(0, 3, (n, waves, 2))
     phase = rng.uniform(0, 2 * np.pi, (n, waves))
     height = rng.normal(0, 0.03, (n, waves, 2))
-    wave: Array = np.sin(points @ direction.transpose(0, 2, 1) + phase[:, None]) @ height
-    bent: Array = points + wave
+    bent: Array = points + np.sin(points @ direction.transpose(0, 2, 1) + phase[:, None]) @ height
     return bent
 
 
-def _pen(down: Mask, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Radius at each point (N, P), 0 where lifted, and softness of the edge (N,), in pixels of the final image."""
-    n, p = down.shape
-    width = np.clip(rng.normal(2.6, 0.7, n), 1.2, 5)
-    along = np.arange(p)
+def _pressure(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """How hard the pen presses at each point of each path, about 1: slow swelling and a little roughness."""
+    n, p = shape
     cycle, phase = rng.uniform(20, 60, (n, 1)), rng.uniform(0, 2 * np.pi, (n, 1))
-    pressure = 1 + rng.uniform(0, 0.2, (n, 1)) * np.sin(2 * np.pi * along / cycle + phase)
-    pressure += rng.normal(0, 0.04, (n, p))
-    return np.where(down, np.maximum(width[:, None] / 2 * pressure, 0.3), 0), np.asarray(rng.uniform(0.9, 1.6, n))
+    swell: Array = rng.uniform(0, 0.3, (n, 1)) * np.sin(2 * np.pi * np.arange(p) / cycle + phase)
+    return 1 + swell + rng.normal(0, 0.04, shape)
 
 
-def _fit_box(points: Array, radius: Array, softness: Array) -> Array:
-    """Scale and shift paths so that the longer side of the ink, edges included, just fits the BOX."""
-    edge = (radius + softness[:, None] / 2)[..., None]
+def _fit_box(points: Array, width: Array) -> Array:
+    """Scale and shift paths so that the longer side of what a pen of this width inks just fits the BOX.
+
+    The fading edge is cut off at the sides of the box, as where MNIST's black and white originals were cropped.
+    """
     low, high = points.min(1, keepdims=True), points.max(1, keepdims=True)
-    margin = edge.max(1, keepdims=True)
-    scale = (BOX - 2 * margin) / (high - low).max(2, keepdims=True)
-    return (points - (low + high) / 2) * scale + BOX / 2
+    scale = (BOX - width[:, None, None]) / (high - low).max(2, keepdims=True)
+    fitted: Array = (points - (low + high) / 2) * scale + BOX / 2
+    return fitted
 
 
 def _place(ink: Bytes) -> Bytes:
