@@ -61,10 +61,10 @@ class Reader:
         with self._expecting("a zip archive"):
             if not self.path.exists():
                 raise WeightsError(f"there is no weights file {path}: check the name, or train one with `make train`")
-            _check_ends(self.path)
+            count = _check_end(self.path)
             self._zip = zipfile.ZipFile(self.path)
         try:
-            self._members = self._list_members()
+            self._members = self._list_members(count)
             self.shapes = {name: self._shape(name) for name in self._members}
             self.metadata = self._read_metadata()
         except BaseException:
@@ -81,8 +81,10 @@ class Reader:
         """Every array by name, without the metadata."""
         return {name: self._array(name) for name in self.shapes}
 
-    def _list_members(self) -> dict[str, zipfile.ZipInfo]:
+    def _list_members(self, count: int) -> dict[str, zipfile.ZipInfo]:
         members = self._zip.infolist()
+        if len(members) != count:
+            raise self._damaged(f"{len(members)} of its {count} arrays can be found")
         by_name = {member.filename.removesuffix(".npy"): member for member in members}
         if len(by_name) < len(members):
             raise self._damaged("two of its arrays have one name")
@@ -133,8 +135,8 @@ class Reader:
         return WeightsError(f"{self.path} is not a weights file that nncore can use: {reason}")
 
 
-def _check_ends(path: Path) -> None:
-    """Raise ValueError unless the file is of a sane size and ends as `write` ends it, with a short list of arrays.
+def _check_end(path: Path) -> int:
+    """How many arrays the file says it has; ValueError unless it is of a sane size and ends as `write` ends it.
 
     Source: PKWARE, "APPNOTE.TXT", sections 4.3.15 and 4.3.16: the last 22 bytes, and 20 before them in files of 4 GiB.
     """
@@ -147,9 +149,10 @@ def _check_ends(path: Path) -> None:
         tail = file.read()
     if tail[-22:-18] != b"PK\5\6" or tail[:4] == b"PK\6\7" or tail[-2:] != b"\0\0":
         raise ValueError("its end is missing: perhaps it was copied or downloaded only in part")
-    (size,) = struct.unpack("<I", tail[-10:-6])
+    count, size = struct.unpack("<HI", tail[-12:-6])
     if size > LARGEST_DIRECTORY:
         raise ValueError(f"its list of arrays has {size:,} bytes, more than {LARGEST_DIRECTORY:,}")
+    return int(count)
 
 
 def _npy_header(file: IO[bytes]) -> tuple[Shape, np.dtype[Any], int]:

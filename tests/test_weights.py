@@ -245,6 +245,21 @@ def test_every_flip_within_the_numbers_is_caught(path, rng):
         assert "the array a, but Bad CRC-32" in refused(path)
 
 
+def test_no_flip_in_the_list_of_arrays_loses_one(path, arrays):
+    """The length of an entry's comment, for instance, may swallow the entry after it."""
+    weights.write(path, arrays, {})
+    good = path.read_bytes()
+    for place in range(good.index(b"PK\1\2"), len(good)):
+        bad = bytearray(good)
+        bad[place] ^= 1
+        path.write_bytes(bad)
+        try:
+            got, _ = read(path)
+        except WeightsError:
+            continue
+        assert_same(got, arrays)
+
+
 NO_DESCRIPTION = {
     "none": [ONES],
     "a number": [("metadata.npy", npy(1.5)), ONES],
