@@ -21,13 +21,13 @@ gradient itself (half of it, half random), along which the loss changes most.
 pass, so that every evaluation draws the same mask.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nncore import layers
-from nncore.errors import OptionError
+from nncore.errors import OptionError, ShapeError
 from nncore.layers import Layer
 from nncore.losses import MeanSquaredError, SoftmaxCrossEntropy
 from nncore.models import MODELS
@@ -54,7 +54,7 @@ class Check(NamedTuple):
     @property
     def worst(self) -> float:
         """The larger error of the two."""
-        return max(self.by_projection, self.by_element or 0.0)
+        return float(np.maximum(self.by_projection, self.by_element or 0.0))  # unlike max, keeps a NaN
 
     @property
     def passed(self) -> bool:
@@ -106,6 +106,11 @@ def away_from_kinks(shape: Shape, rng: np.random.Generator) -> Array:
     return signed.reshape(shape)
 
 
+def _paired(parameters: Mapping[str, Array], gradients: Mapping[str, Array]) -> list[tuple[str, Array, Array]]:
+    """Each parameter with its gradient; one that `backward` forgot counts as zero, which the check then finds wrong."""
+    return [(name, array, gradients.get(name, np.zeros_like(array))) for name, array in parameters.items()]
+
+
 def check_layer(case: str, layer: Layer, input_shape: Shape, rng: np.random.Generator, batch: int = 2) -> list[Check]:
     """Check one layer for a batch of inputs (batch, *input_shape): dx and every dparameter."""
     network = Sequential([layer], input_shape, dtype=np.float64)
@@ -122,8 +127,12 @@ def check_layer(case: str, layer: Layer, input_shape: Shape, rng: np.random.Gene
 
     function()
     dx = network.backward(weighting)
-    gradients = {name: gradient.copy() for name, gradient in layer.gradients.items()}
-    arrays = [("x", x, dx), *((name, layer.parameters[name], gradient) for name, gradient in gradients.items())]
+    arrays = [("x", x, dx), *_paired(layer.parameters, layer.gradients)]
+    for name, array, gradient in arrays:
+        if gradient.shape != array.shape:
+            raise ShapeError(
+                f"{type(layer).__name__}.backward gives {name} {array.shape} a gradient of shape {gradient.shape}"
+            )
     return [
         Check(
             type(layer).__name__,
@@ -166,10 +175,8 @@ def check_network(name: str, rng: np.random.Generator) -> list[Check]:
 
     function()
     dx = network.backward(loss.backward())
-    arrays = [("x", x, dx)]
-    arrays += [(key, network.parameters()[key], gradient.copy()) for key, gradient in network.gradients().items()]
     checks = []
-    for key, array, gradient in arrays:
+    for key, array, gradient in [("x", x, dx), *_paired(network.parameters(), network.gradients())]:
         errors = [by_projection(function, array, gradient, rng, NETWORK_STEP) for _ in range(DIRECTIONS)]
         checks.append(Check(name, "whole network", key, float(np.median(errors)), None))
     return checks

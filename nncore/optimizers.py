@@ -29,7 +29,7 @@ class Optimizer:
     def __init__(self, learning_rate: float, weight_decay: float = 0.0) -> None:
         if not learning_rate > 0:
             raise OptionError(f"learning_rate must be above 0, not {learning_rate!r}")
-        if weight_decay < 0:
+        if not weight_decay >= 0:
             raise OptionError(f"weight_decay must be at least 0, not {weight_decay!r}")
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
@@ -135,8 +135,8 @@ class AdamW(Adam):
         epsilon: float = 1e-8,
         weight_decay: float = 0.01,
     ) -> None:
-        super().__init__(learning_rate, beta_1, beta_2, epsilon)
-        self.decoupled_decay = weight_decay
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, weight_decay)
+        self.decoupled_decay, self.weight_decay = weight_decay, 0.0
 
     def update(self, name: str, parameter: Array, gradient: Array, learning_rate: float) -> None:
         if parameter.ndim > 1:
