@@ -111,7 +111,7 @@ def train(options: Options, folder: Path | None = None) -> int:
     seconds = sum(row["seconds"] for row in progress.history)
     print(f"\ntest: {accuracy_line(test_labels, logits.argmax(axis=1))}\n")
     print(class_table(test_labels, logits.argmax(axis=1)))
-    network.save(weights_file, made_by(options, data.source, test_accuracy, seconds))
+    network.save(weights_file, made_by(options, test_accuracy, seconds))
     print(f"\ntrained in {seconds:,.0f} s\nweights:  {weights_file}\nhistory:  {run.folder / 'history.csv'}")
     drawn = draw(pictures, network, progress.history, test_images, test_labels, logits)
     print(f"pictures: {drawn}\nnext:     python -m nncore evaluate {weights_file}")

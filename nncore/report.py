@@ -37,12 +37,11 @@ def class_table(labels: Bytes, predictions: Integers) -> str:
     return "\n".join(lines)
 
 
-def made_by(options: Options, source: str, test_accuracy: float, seconds: float) -> dict[str, Any]:
+def made_by(options: Options, test_accuracy: float, seconds: float) -> dict[str, Any]:
     """The note that goes into the weights file: enough to train the same network again, and no path of this machine."""
     settings = {name: value for name, value in asdict(options).items() if name not in ("data_dir", "output", "plots")}
     return {
         **settings,
-        "data": source,
         "test_accuracy": test_accuracy,
         "training_seconds": round(seconds),
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
