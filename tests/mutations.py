@@ -1,0 +1,317 @@
+"""Would the checks notice a mistake? Each mutation breaks one line of the package, and something must catch it.
+
+    python -m tests.mutations            all of them, in a few minutes
+    python -m tests.mutations --quick    one for each layer and loss
+
+A mutation is a piece of source text and what to put in its place. It is made in a temporary copy of the package, on
+which the gradient checks of the layers concerned and the tests of the broken file are run. The exit status is 1 if a
+mutation passes unnoticed, and 2 if one cannot be tried: its text is no longer in the source, for instance.
+
+Numba is switched off for speed. To break a Numba kernel, the copy then computes with the kernels' Python source.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+
+TABLE = {
+    ("layers/conv.py", "Conv2D"): [
+        ("stride swapped in backward", "backward(x, w, dy, self.stride,", "backward(x, w, dy, self.stride[::-1],"),
+        (
+            "padding swapped in backward",
+            "dy, self.stride, self._pixels(x.shape[1:3]))",
+            "dy, self.stride, self._pixels(x.shape[1:3])[::-1])",
+        ),
+        ("kernel's gradient scaled", '["kernel"] = dw', '["kernel"] = dw / len(x)'),
+        ("bias gradient missing", 'self.gradients["bias"] = dy.sum(axis=(0, 1, 2))', "pass"),
+        ("sum over the batch forgotten", "dy.sum(axis=(0, 1, 2))", "dy[0].sum(axis=(0, 1))"),
+        ("odd pixel at the other side", "total // 2, total - total // 2", "total - total // 2, total // 2"),
+    ],
+    ("layers/pool.py", "MaxPool2D"): [
+        (
+            "stride swapped in backward",
+            "winners, x_shape, self.pool_size, self.stride)",
+            "winners, x_shape, self.pool_size, self.stride[::-1])",
+        ),
+    ],
+    ("layers/pool.py", "AvgPool2D"): [
+        (
+            "windows taken as tiles",
+            "(dy, x_shape, self.pool_size, self.stride)",
+            "(dy, x_shape, self.pool_size, self.pool_size)",
+        ),
+    ],
+    ("layers/pool.py", "GlobalAvgPool2D"): [
+        ("width forgotten", "dy / (height * width)", "dy / height"),
+        ("not divided at all", "(dy / (height * width))", "dy"),
+    ],
+    ("layers/flatten.py", "Flatten"): [
+        ("order of the axes", "dy.reshape(x_shape)", 'dy.reshape(x_shape, order="F")'),
+    ],
+    ("layers/dense.py", "Dense"): [
+        ("sign", "dx: Array = dy @", "dx: Array = -dy @"),
+        ("kernel's gradient transposed", "x.T @ dy", "dy.T @ x"),
+        ("kernel's gradient scaled", "x.T @ dy", "x.T @ dy / len(x)"),
+        ("bias gradient missing", 'self.gradients["bias"] = dy.sum(axis=0)', "pass"),
+        ("bias gradient a mean", "dy.sum(axis=0)", "dy.mean(axis=0)"),
+    ],
+    ("layers/dropout.py", "Dropout"): [
+        ("mask forgotten", "dx: Array = dy * kept * scale", "dx: Array = dy * scale"),
+        ("scale forgotten", "dx: Array = dy * kept * scale", "dx: Array = dy * kept"),
+        ("every pass the same mask", "+= np.uint64(1)", "+= np.uint64(0)"),
+    ],
+    ("layers/batchnorm.py", "BatchNorm"): [
+        ("mean term dropped", "(dz - dz.mean(axis=axes) - z", "(dz - z"),
+        ("variance term dropped", " - z * (dz * z).mean(axis=axes)", ""),
+        ("sign of the variance term", " - z * (dz * z)", " + z * (dz * z)"),
+        ("deviation forgotten", "inverse_deviation * (dz", "(dz"),
+        ("gamma forgotten", 'dz = dy * self.parameters["gamma"]', "dz = dy"),
+        ("gamma's gradient without z", "(dy * z).sum(axis=axes)", "dy.sum(axis=axes)"),
+        ("beta's gradient a mean", '"beta": dy.sum(axis=axes)', '"beta": dy.mean(axis=axes)'),
+        ("running variance biased", "variance * (count / max(1, count - 1))", "variance"),
+    ],
+    ("layers/activations.py", "ReLU"): [
+        ("mask forgotten", "dy * (y > 0)", "dy * (y >= 0)"),
+    ],
+    ("layers/activations.py", "LeakyReLU"): [
+        ("slope forgotten", "dx: Array = dy * slope", "dx: Array = dy"),
+    ],
+    ("layers/activations.py", "Sigmoid"): [
+        ("factor forgotten", "dx: Array = dy * y * (1 - y)", "dx: Array = dy * (1 - y)"),
+    ],
+    ("layers/activations.py", "Tanh"): [
+        ("square forgotten", "dy * (1 - y * y)", "dy * (1 - y)"),
+    ],
+    ("layers/activations.py", "Softmax"): [
+        ("normalisation ignored", "(dy - (dy * y).sum(axis=-1, keepdims=True))", "dy"),
+        ("mean in place of sum", "(dy * y).sum", "(dy * y).mean"),
+    ],
+    ("losses.py", "SoftmaxCrossEntropy"): [
+        ("1/N forgotten", "(probabilities - targets) / len(targets)", "probabilities - targets"),
+        ("sign", "(probabilities - targets)", "(targets - probabilities)"),
+        ("label smoothing ignored in backward", "(log_probabilities), targets", "(log_probabilities), targets.round()"),
+    ],
+    ("losses.py", "MeanSquaredError"): [
+        ("the 2 forgotten", "2 / self._difference.size", "1 / self._difference.size"),
+        ("mean over the batch only", "2 / self._difference.size", "2 / len(self._difference)"),
+    ],
+    ("kernels/convolution.py", "Conv2D"): [
+        ("sign of dx", "np.matmul(dy_rows, matrix.T", "np.matmul(-dy_rows, matrix.T"),
+        ("only the last chunk counts for dw", "dmatrix += columns.T", "dmatrix = columns.T"),
+        ("dx from the columns of x", "np.matmul(dy_rows, matrix.T, out=columns)", "pass"),
+    ],
+    ("kernels/im2col.py", "Conv2D"): [
+        ("col2im: contributions overwritten", "c] += window[at + c]", "c] = window[at + c]"),
+        ("col2im: padding forgotten", "divmod(y + top - ky,", "divmod(y - ky,"),
+        ("col2im: rows between the steps", "if off_step != 0 or i < 0", "if i < 0"),
+        ("col2im: one step too few", "i >= oh:", "i >= oh - 1:"),
+        ("col2im: window transposed", "(ky * kw + kx) * channels", "(kx * kh + ky) * channels"),
+        ("col2im: first column lost", "if 0 <= z < width:", "if 1 <= z < width:"),
+        ("im2col: last row lost", "if 0 <= y < height and", "if 0 <= y < height - 1 and"),
+    ],
+    ("kernels/pooling.py", "MaxPool2D", "AvgPool2D"): [
+        ("max: winner ignored", "gradient[c] if winner[c] == ky * pw + kx else 0", "gradient[c]"),
+        ("max: winner transposed", "winner[c] == ky * pw + kx", "winner[c] == kx * ph + ky"),
+        ("max: overlap overwritten", "pixel[c] += gradient", "pixel[c] = gradient"),
+        ("max: the last of equals wins", "larger = pixel[c] > best[c]", "larger = pixel[c] >= best[c]"),
+        ("avg: window's size", "/ (ph * pw)", "/ (ph * ph)"),
+        ("avg: overlap overwritten", "c] += dy[image", "c] = dy[image"),
+        ("avg: not divided", "y[image, i, j, c] /= ph * pw", "pass"),
+    ],
+    ("kernels/reference.py", "Conv2D"): [
+        ("col2im: contributions overwritten", "stride)] += windows[", "stride)] = windows["),
+        ("col2im: padding swapped", "padded[:, top : top + height,", "padded[:, bottom : bottom + height,"),
+        ("conv2d: contributions overwritten", "dpadded[window] += dy", "dpadded[window] = dy"),
+        ("conv2d: kernel transposed", "dy @ kernel[ky, kx].T", "dy @ kernel[-ky - 1, kx].T"),
+        ("conv2d: dw flipped", "dw[ky, kx] = ", "dw[kh - 1 - ky, kx] = "),
+        ("conv2d: padding forgotten", "dpadded[:, top : top + x.shape[1],", "dpadded[:, : x.shape[1],"),
+    ],
+    ("kernels/reference.py", "MaxPool2D", "AvgPool2D"): [
+        ("max: winner ignored", "+= dy * won", "+= dy"),
+        ("max: overlap overwritten", "+= dy * won", "= dy * won"),
+        ("max: winner's row length", "winners == ky * pool_size[1] + kx", "winners == ky * pool_size[0] + kx"),
+        ("max: the last of equals wins", "(value > y)", "(value >= y)"),
+        ("avg: not divided", "share = dy / dy.dtype.type(pool_size[0] * pool_size[1])", "share = dy"),
+        ("avg: overlap overwritten", "+= share", "= share"),
+    ],
+    ("optimizers.py",): [
+        ("SGD: sign", "parameter -= learning_rate * direction", "parameter += learning_rate * direction"),
+        ("SGD: velocity forgotten", "velocity *= self.momentum", "velocity *= 0"),
+        ("SGD: momentum damped", "velocity += gradient", "velocity += (1 - self.momentum) * gradient"),
+        ("SGD: Nesterov ignored", "self.momentum * velocity + gradient if self.nesterov else velocity", "velocity"),
+        ("biases decay", "return self.weight_decay if parameter.ndim > 1 else 0.0", "return self.weight_decay"),
+        ("Adam: mean not corrected", "learning_rate / (1 - self.beta_1**self.steps)", "learning_rate"),
+        ("Adam: root forgotten", "math.sqrt(1 - self.beta_2**self.steps)", "(1 - self.beta_2**self.steps)"),
+        ("Adam: gradient not squared", "(gradient * gradient - v)", "(abs(gradient) - v)"),
+        ("Adam: betas swapped", "m += (1 - self.beta_1)", "m += (1 - self.beta_2)"),
+        ("AdamW: decay without rate", "1 - learning_rate * self.decoupled_decay", "1 - self.decoupled_decay"),
+        ("AdamW: decay in the gradient too", "self.weight_decay = weight_decay, 0.0", "_ = weight_decay, 0.0"),
+        ("clipping: each on its own", "gradient *= max_norm / norm", "gradient *= max_norm / np.linalg.norm(gradient)"),
+    ],
+    ("averaging.py",): [
+        ("weights swapped", "average += (1 - decay)", "average += decay"),
+    ],
+    ("schedules.py",): [
+        ("one-cycle: peak a step late", "max(1.0, warmup * total_steps - 1)", "max(1.0, warmup * total_steps)"),
+    ],
+}
+"""(file, what the gradient check has on it): [(what is broken, old text, new text)]"""
+
+NUMBA = ("kernels/im2col.py", "kernels/pooling.py")
+
+
+class Mutation(NamedTuple):
+    """One change to the package."""
+
+    file: str
+    subjects: tuple[str, ...]
+    what: str
+    old: str
+    new: str
+
+    @property
+    def tests(self) -> str:
+        """The tests of its file."""
+        path = Path("tests", self.file)
+        return str(path.with_name(f"test_{path.name}"))
+
+
+MUTATIONS = [Mutation(file, tuple(subjects), *change) for (file, *subjects), rows in TABLE.items() for change in rows]
+QUICK = [
+    Mutation(file, tuple(subjects), *rows[0])
+    for (file, *subjects), rows in TABLE.items()
+    if file.startswith("layers/") or file == "losses.py"
+]
+
+
+class Outcome(NamedTuple):
+    """Who noticed."""
+
+    gradcheck: bool
+    tests: bool
+
+
+class CannotTryError(Exception):
+    """A mutation whose text is not in the source just once, or a copy that cannot be run."""
+
+
+# Run in the copy. A gradient check that stops with an error has noticed, too; a name that does not exist is a slip in
+# the table.
+INSIDE = """
+import importlib, json, sys
+from pathlib import Path
+import pytest
+import nncore
+from nncore import gradcheck, kernels
+assert Path(nncore.__file__).is_relative_to(Path.cwd())
+subjects, tests, numba_modules = json.loads(sys.argv[1])
+for name in numba_modules:
+    module = importlib.import_module("nncore.kernels." + name)
+    for kernel in set(kernels.__all__) & set(vars(module)):
+        setattr(kernels, kernel, getattr(module, kernel))
+try:
+    noticed = any(not check.passed for subject in subjects for check in gradcheck.check(subject))
+except NameError:
+    raise
+except Exception:
+    noticed = True
+status = pytest.main(["-x", "-q", "-m", "not torch and not slow", "-p", "no:cacheprovider", *tests])
+print()
+print(json.dumps([noticed, int(status)]))
+"""
+
+
+def check_copy(subjects: Sequence[str], tests: Sequence[str], numba: bool, mutation: Mutation | None) -> Outcome:
+    """Run gradient checks and tests on a copy of the package, with one change made or none."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("nncore", "tests"):
+            shutil.copytree(ROOT / name, Path(folder, name), ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "setup.cfg", folder)
+        if mutation:
+            path = Path(folder, "nncore", mutation.file)
+            path.write_text(path.read_text(encoding="utf-8").replace(mutation.old, mutation.new), encoding="utf-8")
+        arguments = json.dumps([subjects, tests, [Path(file).stem for file in NUMBA] if numba else []])
+        environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "NNCORE_TEST_SEED": "0"}
+        command = [sys.executable, "-c", INSIDE, arguments]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+    try:
+        noticed, status = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        raise CannotTryError(done.stdout[-2000:] + done.stderr[-2000:]) from None
+    if status not in (0, 1):  # pytest: all passed, some failed
+        raise CannotTryError(done.stdout[-2000:])
+    return Outcome(noticed, status == 1)
+
+
+def find(mutation: Mutation) -> None:
+    """Raise CannotTryError unless the mutation's text stands in its file just once."""
+    count = Path(ROOT, "nncore", mutation.file).read_text(encoding="utf-8").count(mutation.old)
+    if count != 1:
+        raise CannotTryError(f"{mutation.old!r} is {count} times in {mutation.file}: bring the table up to date")
+
+
+def attempt(mutation: Mutation) -> Outcome | CannotTryError:
+    """Make one mutation and see who notices."""
+    try:
+        find(mutation)
+        return check_copy(mutation.subjects, [mutation.tests], mutation.file in NUMBA, mutation)
+    except CannotTryError as error:
+        return error
+
+
+def sound(mutations: Sequence[Mutation]) -> bool:
+    """Whether the same checks pass on a copy in which nothing is broken."""
+    for numba in sorted({mutation.file in NUMBA for mutation in mutations}):
+        those = [mutation for mutation in mutations if (mutation.file in NUMBA) == numba]
+        subjects = sorted({subject for mutation in those for subject in mutation.subjects})
+        if any(check_copy(subjects, sorted({mutation.tests for mutation in those}), numba, None)):
+            return False
+    return True
+
+
+def run(mutations: Sequence[Mutation]) -> int:
+    """Try mutations, two at a time, and print a table; the exit status."""
+    if not sound(mutations):
+        print("the checks fail before anything is broken")
+        return 2
+    print(f"{'file':<24} {'what is broken':<36} {'gradient check':<15} tests")
+    outcomes = []
+    with ThreadPoolExecutor(2) as pool:
+        for mutation, outcome in zip(mutations, pool.map(attempt, mutations), strict=True):
+            print(f"{mutation.file:<24} {mutation.what:<36} ", end="")
+            if isinstance(outcome, CannotTryError):
+                print(f"CANNOT BE TRIED\n{outcome}", flush=True)
+                continue
+            outcomes.append(outcome)
+            by_gradient = ("caught" if outcome.gradcheck else "no") if mutation.subjects else "-"
+            verdict = "" if any(outcome) else "   UNNOTICED"
+            print(f"{by_gradient:<15} {'caught' if outcome.tests else 'no'}{verdict}", flush=True)
+    caught = sum(map(any, outcomes))
+    by_gradient, by_tests = sum(outcome.gradcheck for outcome in outcomes), sum(outcome.tests for outcome in outcomes)
+    print(
+        f"\n{len(mutations)} mutations, {caught} caught: {by_gradient} by the gradient check, {by_tests} by the tests"
+    )
+    return 2 if len(outcomes) < len(mutations) else int(caught < len(mutations))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.mutations", description="Break the package, see who notices."
+    )
+    parser.add_argument("--quick", action="store_true", help="one mutation for each layer and loss")
+    return run(QUICK if parser.parse_args(arguments).quick else MUTATIONS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
