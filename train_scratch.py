@@ -72,15 +72,15 @@ def train(options: Options, folder: Path | None = None) -> int:
                 total=len(images), initial=progress.images, desc=title, unit=" images", disable=None, leave=False
             )
             with bar:
-                for x, y in epoch:
+                for digits, y in epoch:
                     if options.augment != "none":
-                        x = augment(x, options.seed, optimizer.steps, AUGMENTATIONS[options.augment])
-                    learning_rate = schedule(optimizer.steps)
+                        digits = augment(digits, options.seed, optimizer.steps, AUGMENTATIONS[options.augment])
+                    x, learning_rate = network_input(digits), schedule(optimizer.steps)
 
-                    logits = network.forward(network_input(x), training=True)
+                    logits = network.forward(x, training=True)
                     value = loss.forward(logits, y)
+                    check_finite(value, network, x, optimizer.steps, learning_rate)
                     network.backward(loss.backward())
-                    check_finite(value, network, optimizer.steps, learning_rate)
                     optimizer.step(network.parameters(), network.gradients(), learning_rate)
 
                     progress.add(value, int((logits.argmax(axis=1) == y).sum()), len(x))
@@ -95,7 +95,8 @@ def train(options: Options, folder: Path | None = None) -> int:
                 return INTERRUPTED
             learning_rate = schedule(optimizer.steps - 1)  # a run stopped after an epoch's last batch has none left
             validation_loss, validation_accuracy, _ = evaluate(network, validation_images, validation_labels)
-            check_finite(validation_loss, network, optimizer.steps, learning_rate)
+            sample = network_input(validation_images[: options.batch_size])
+            check_finite(validation_loss, network, sample, optimizer.steps, learning_rate)
             row = progress.end_epoch(validation_loss, validation_accuracy, learning_rate)
             run.save(network, optimizer, progress)
             print(

@@ -20,21 +20,26 @@ def evaluate(network: Sequential, images: Bytes, labels: Bytes) -> tuple[float, 
     return loss, float((logits.argmax(axis=1) == labels).mean()), logits
 
 
-def check_finite(loss: float, network: Sequential, step: int, learning_rate: float) -> None:
-    """Raise TrainingError, naming the layer that broke, unless the loss is a number.
+def check_finite(loss: float, network: Sequential, x: Array, step: int, learning_rate: float) -> None:
+    """Raise TrainingError unless the loss is a number; x (N, 28, 28, 1) is the batch that it was measured on.
 
-    Call it after the backward pass. The gradient travels from the last layer to the first, so the broken gradient
-    nearest to the output is where the trouble entered; if a weight is broken too, the step before broke it.
+    The batch is sent through the network once more, to say which layer was the first to leave the range of numbers.
     """
     if math.isfinite(loss):
         return
-    broken = [name for name, gradient in network.gradients().items() if not np.isfinite(gradient).all()]
-    where = f"the gradient broke first at {broken[-1]}" if broken else "every gradient is still finite"
-    spoiled = [name for name, weight in network.parameters().items() if not np.isfinite(weight).all()]
-    weights = f"; {spoiled[0]} was already broken by an earlier step" if spoiled else ""
+    first = "the loss itself"
+    with np.errstate(all="ignore"):
+        for name, layer in zip(network.names, network.layers, strict=True):
+            if not all(np.isfinite(parameter).all() for parameter in layer.parameters.values()):
+                first = f"a weight of {name}"
+                break
+            x = layer.forward(x)
+            if not np.isfinite(x).all():
+                first = f"the output of {name}"
+                break
     raise TrainingError(
-        f"the loss is {loss} at step {step}, with learning rate {learning_rate:g}: {where}{weights}. "
-        f"Try a smaller --learning-rate."
+        f"the loss is {loss} at step {step}, with learning rate {learning_rate:g}: the first number to grow beyond all "
+        f"bounds is {first}. Try a smaller --learning-rate."
     )
 
 
