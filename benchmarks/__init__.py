@@ -1,0 +1,1 @@
+"""nncore beside other programs, measured on one machine in one run."""

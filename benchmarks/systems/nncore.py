@@ -1,0 +1,60 @@
+"""nncore's reference network; the variant is the name of its convolution algorithm."""
+
+import platform
+from importlib.metadata import version
+
+from threadpoolctl import threadpool_info
+
+from benchmarks.protocol import Floats, Integers, serve
+from nncore.kernels import NUMBA
+from nncore.layers import Dropout
+from nncore.losses import SoftmaxCrossEntropy
+from nncore.machine import use_threads
+from nncore.models import reference
+from nncore.optimizers import Adam
+
+
+class NNCore:
+    """A `Program`, see `benchmarks/protocol.py`: one network to train, its twin without dropout to compare."""
+
+    def __init__(self, variant: str, threads: int, parameters: dict[str, Floats]) -> None:
+        use_threads(threads)
+        self.network, self.without_dropout = reference(conv=variant), reference(conv=variant)
+        for network in (self.network, self.without_dropout):
+            for name, array in network.parameters().items():
+                array[...] = parameters[name]
+        for layer in self.without_dropout.layers:
+            if isinstance(layer, Dropout):
+                layer.rate = 0.0
+        self.loss = SoftmaxCrossEntropy()
+        self.optimizer = Adam(0.001)
+
+    def gradients(self, images: Floats, labels: Integers) -> dict[str, Floats]:
+        logits = self.without_dropout.forward(images, training=True)
+        self.loss.forward(logits, labels)
+        self.without_dropout.backward(self.loss.backward())
+        return {"logits": logits, **self.without_dropout.gradients()}
+
+    def train(self, images: Floats, labels: Integers) -> float:
+        value = self.loss.forward(self.network.forward(images, training=True), labels)
+        self.network.backward(self.loss.backward())
+        self.optimizer.step(self.network.parameters(), self.network.gradients())
+        return value
+
+    def versions(self) -> dict[str, str]:
+        versions = {"Python": platform.python_version(), "NumPy": version("numpy")}
+        for pool in threadpool_info():
+            if pool["user_api"] == "blas":
+                kernels = f" for {pool['architecture']}" if "architecture" in pool else ""
+                versions["BLAS"] = f"{pool['internal_api']} {pool['version']}{kernels}, {pool['num_threads']} threads"
+        versions.setdefault("BLAS", "unknown to threadpoolctl")
+        if not NUMBA:
+            return {**versions, "Numba": "not used"}
+        import numba
+
+        layer = f"{numba.threading_layer()}, {numba.get_num_threads()} threads"  # type: ignore[attr-defined]
+        return {**versions, "Numba": version("numba"), "threading layer": layer}
+
+
+if __name__ == "__main__":
+    serve(NNCore)
