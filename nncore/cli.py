@@ -19,15 +19,19 @@ from nncore.preprocess import network_input, read_picture
 from nncore.report import accuracy_line, class_table
 from nncore.sequential import Sequential
 
+INTERRUPTED = 130  # the exit status a shell gives to what Ctrl-C ended
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status: 0, 1 for a failed gradient check, 2 for bad input."""
+    """Run one command; the exit status: 0, 1 for a failed gradient check, 2 for bad input, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
     try:
         status: int = options.command(options)
     except NNCoreError as error:
         print(f"nncore: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return status
 
 

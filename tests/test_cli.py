@@ -147,6 +147,15 @@ def test_gradcheck_of_an_unknown_name_lists_the_known_ones(run):
     assert all(name in err for name in SUBJECTS)
 
 
+def test_ctrl_c_is_no_traceback(run, monkeypatch):
+    def check(subject, seed):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gradcheck, "check", check)
+    status, _, err = run("gradcheck", "Dense")
+    assert (status, err) == (130, "")
+
+
 # summary
 
 
