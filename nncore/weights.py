@@ -107,9 +107,7 @@ class Reader:
 
     def _array(self, name: str) -> np.ndarray[Any, Any]:
         with self._expecting(f"the array {name}"), self._zip.open(self._members[name]) as file:
-            array = np.lib.format.read_array(file, allow_pickle=False)
-            file.read(1)  # reaching the end is what makes zipfile compare the checksum
-        return np.asarray(array)
+            return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
 
     def _read_metadata(self) -> dict[str, Any]:
         if self.shapes.pop(METADATA, None) != () or self._members[METADATA].file_size > LARGEST_METADATA:
