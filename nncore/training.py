@@ -2,6 +2,7 @@
 
 import math
 import signal
+import time
 from types import FrameType
 
 import numpy as np
@@ -46,11 +47,13 @@ def check_finite(loss: float, network: Sequential, x: Array, step: int, learning
 class Interruption:
     """Within its block, Ctrl-C (or a polite kill) no longer stops Python anywhere: it sets `requested`.
 
-    So a training step is never cut in half; the loop looks at `requested` after each. A second Ctrl-C stops at once.
+    So a training step is never cut in half; the loop looks at `requested` after each. A second Ctrl-C stops at once, if
+    it comes a second or more after the first: some programs that start others deliver one signal twice.
     """
 
     def __init__(self) -> None:
         self.requested = False
+        self._since = 0.0
 
     def __enter__(self) -> "Interruption":
         self._before = {number: signal.signal(number, self._request) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -61,6 +64,7 @@ class Interruption:
             signal.signal(number, handler)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        if not self.requested:
+            self.requested, self._since = True, time.monotonic()
+        elif time.monotonic() >= self._since + 1:
             raise KeyboardInterrupt
-        self.requested = True

@@ -100,10 +100,14 @@ def test_a_request_is_noted_and_stops_nothing(number):
     assert signal.getsignal(number) is before
 
 
-def test_a_second_request_stops_at_once():
+def test_a_second_request_stops_at_once(monkeypatch):
     before = signal.getsignal(signal.SIGINT)
+    clock = [100.0]
+    monkeypatch.setattr("nncore.training.time.monotonic", lambda: clock[0])
     with Interruption() as interruption:
         os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)  # the same signal, delivered twice
+        clock[0] += 1
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
         assert interruption.requested
