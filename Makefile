@@ -41,7 +41,7 @@ $(STAMPS): .venv/installed-%: .venv/made setup.cfg constraints.txt pyproject.tom
 	@touch $@
 
 # .venv/made holds the folder for which .venv was made. .venv is made anew where that has moved (the installed nncore
-# would be the one in the old folder), its Python is gone or has changed, or the caller names a Python of another version.
+# would be the one in the old folder), its Python is gone or changed, or the caller names a Python of another version.
 FRESH := test "`cat .venv/made`" = "`pwd -P`" && $(IN_VENV) -c 'import pip'
 
 ifeq ($(origin PYTHON),file)
