@@ -33,7 +33,8 @@ INTERRUPTED = 130  # the exit status a shell gives to what Ctrl-C ended
 
 def train(options: Options, folder: Path | None = None) -> int:
     """Train one network, from the start or on from where the run in `folder` stopped, and report; the exit status."""
-    use_threads(options.threads or available_threads())
+    threads = options.threads or available_threads()
+    use_threads(threads)
 
     # Data: the last images of the training set are held out, to watch progress on images the network never learns.
     data = load_dataset(options.dataset, Path(options.data_dir) if options.data_dir else None)
@@ -44,8 +45,8 @@ def train(options: Options, folder: Path | None = None) -> int:
     images, labels, validation_images, validation_labels = holdout(images, labels, validation_size)
     print(f"data: {data.source}; {len(images):,} images to train on, {validation_size:,} to validate")
 
-    # The run's folder. Its settings say what "auto" came to, so that a resumed run learns from the same images.
-    options = replace(options, dataset=data.name)
+    # The run's folder. Its settings say what the defaults came to, so that a resumed run learns the same on the same.
+    options = replace(options, dataset=data.name, threads=threads)
     run = Run(folder) if folder else Run.create(options)
     weights_file, pictures = Path(options.output or run.folder / "weights.npz"), Path(options.plots or run.folder)
     for path in (run.checkpoint, weights_file, pictures / "curves.png"):

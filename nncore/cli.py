@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from nncore.preprocess import network_input, read_picture
 from nncore.report import accuracy_line, class_table
 from nncore.sequential import Sequential
 
-INTERRUPTED = 130  # the exit status a shell gives to what Ctrl-C ended
+INTERRUPTED, BROKEN_PIPE = 130, 141  # the exit statuses a shell gives to what these signals ended
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,11 +28,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         status: int = options.command(options)
+        sys.stdout.flush()  # here, where a closed pipe is caught
     except NNCoreError as error:
         print(f"nncore: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:  # who reads our output, `head` perhaps, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
     return status
 
 

@@ -303,3 +303,14 @@ def test_predict_complains_of_bad_pictures_and_goes_on(run, weights, tmp_path):
 def test_predict_of_a_network_in_float64(run, tmp_path):
     compact(dtype=np.float64).save(tmp_path / "w.npz")
     assert run("predict", tmp_path / "w.npz", draw(tmp_path / "one.png", (28, 10, 33, 50)))[0] == 0
+
+
+def test_a_reader_that_has_seen_enough_is_no_traceback():
+    command = [sys.executable, "-m", "nncore", "gradcheck"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+    ) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert (process.returncode, errors) == (141, b"")
