@@ -23,7 +23,7 @@ from nncore.models import MODELS
 from nncore.optimizers import OPTIMIZERS
 from nncore.options import Options, parse, resumed
 from nncore.preprocess import network_input
-from nncore.report import accuracy_line, class_table, draw, made_by
+from nncore.report import accuracy_line, class_table, draw, made_by, python_name
 from nncore.runs import Run
 from nncore.schedules import SCHEDULES
 from nncore.training import Interruption, check_finite, evaluate
@@ -92,7 +92,7 @@ def train(options: Options, folder: Path | None = None) -> int:
                         break
             if interruption.requested:
                 run.save(network, optimizer, progress)
-                print(f"\nstopped and saved; to go on: python train_scratch.py --resume {run.folder}")
+                print(f"\nstopped and saved; to go on: {python_name()} train_scratch.py --resume {run.folder}")
                 return INTERRUPTED
             learning_rate = schedule(optimizer.steps - 1)  # a run stopped after an epoch's last batch has none left
             validation_loss, validation_accuracy, _ = evaluate(network, validation_images, validation_labels)
@@ -116,7 +116,7 @@ def train(options: Options, folder: Path | None = None) -> int:
     network.save(weights_file, made_by(options, test_accuracy, seconds))
     print(f"\ntrained in {seconds:,.0f} s\nweights:  {weights_file}\nhistory:  {run.folder / 'history.csv'}")
     drawn = draw(pictures, network, progress.history, test_images, test_labels, logits)
-    print(f"pictures: {drawn}\nnext:     python -m nncore evaluate {weights_file}")
+    print(f"pictures: {drawn}\nnext:     {python_name()} -m nncore evaluate {weights_file}")
     return 0
 
 

@@ -1,6 +1,7 @@
 """What a run says at its end: a table of the ten classes, the note in the weights file, the pictures."""
 
 import platform
+import sys
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,6 +19,12 @@ from nncore.sequential import Sequential
 from nncore.types import Array, Bytes, Integers
 
 PACKAGES = ("nncore", "numpy", "numba")
+
+
+def python_name() -> str:
+    """How to call the Python that runs now, in a command to be copied: `.venv/bin/python` where that is in use."""
+    path, here = Path(sys.executable), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else "python"
 
 
 def accuracy_line(labels: Bytes, predictions: Integers) -> str:

@@ -10,7 +10,7 @@ import pytest
 from nncore.models import compact, reference
 from nncore.options import DEFAULT
 from nncore.preprocess import network_input
-from nncore.report import accuracy_line, class_table, draw, feature_maps, made_by
+from nncore.report import accuracy_line, class_table, draw, feature_maps, made_by, python_name
 
 HISTORY = [
     {
@@ -24,6 +24,14 @@ HISTORY = [
     }
 ]
 PICTURES = ["confusion.png", "curves.png", "errors.png", "features.png", "filters.png"]
+
+
+def test_the_python_to_call(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
+    assert python_name() == ".venv/bin/python"
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
+    assert python_name() == "python"
 
 
 def test_accuracy_in_words():
