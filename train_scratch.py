@@ -129,7 +129,7 @@ def main() -> int:
         print(f"train_scratch.py: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nstopped at once, without saving", file=sys.stderr)
+        print("\nstopped at once; what was saved before is still there", file=sys.stderr)
         return INTERRUPTED
 
 

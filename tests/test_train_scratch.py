@@ -237,7 +237,7 @@ def test_a_run_interrupted_twice_goes_on_bit_for_bit(script):
 def test_a_second_ctrl_c_stops_at_once(script, monkeypatch):
     monkeypatch.setattr("nncore.training.time.monotonic", itertools.count().__next__)  # a second apart
     status, _, err = script(*SMALL, signals=[6, 6])
-    assert (status, err) == (130, "\nstopped at once, without saving\n")
+    assert (status, err) == (130, "\nstopped at once; what was saved before is still there\n")
     assert len(history(the_run())) == 1
     assert script("--resume", the_run())[0] == 0
     assert script.steps == 2 * STEPS  # from the last epoch's checkpoint
@@ -248,7 +248,7 @@ def test_ctrl_c_before_training_is_no_traceback(script, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(script.module, "load_dataset", load_dataset)
-    assert script(*SMALL)[::2] == (130, "\nstopped at once, without saving\n")
+    assert script(*SMALL)[::2] == (130, "\nstopped at once; what was saved before is still there\n")
     assert not Path("runs").exists()
 
 
