@@ -1,7 +1,8 @@
 """Train a convolutional network on handwritten digits, from scratch.
 
-The story in one piece: data -> network -> loss -> gradients -> optimizer -> weights file. Every function it calls is
-a few lines of NumPy in `nncore/`; `python train_scratch.py --help` lists what can be changed.
+The story in one piece: data -> network -> loss -> gradients -> optimizer -> weights file. What it calls stands in
+`nncore/`, a file a concept; `python train_scratch.py --help` lists what can be changed. Every random choice is a
+function of the seed and of how far the run has come (epoch, step), so that a resumed run chooses as if never stopped.
 """
 
 import math
@@ -29,6 +30,7 @@ from nncore.schedules import SCHEDULES
 from nncore.training import Interruption, check_finite, evaluate
 
 INTERRUPTED = 130  # the exit status a shell gives to what Ctrl-C ended
+BARELY_LEARNED = 0.2  # validation accuracy
 
 
 def train(options: Options, folder: Path | None = None) -> int:
@@ -62,6 +64,8 @@ def train(options: Options, folder: Path | None = None) -> int:
     print(f"\n{network.summary()}\n")
     if progress.epoch == options.epochs:
         print("this run is finished: it is tested once more, and not trained")
+    elif optimizer.steps:
+        print(f"going on in epoch {progress.epoch + 1}/{options.epochs}, after {progress.images:,} of its images")
 
     # The loop. NumPy need not warn of numbers too large: check_finite says it better.
     with Interruption() as interruption, np.errstate(all="ignore"):
@@ -106,6 +110,9 @@ def train(options: Options, folder: Path | None = None) -> int:
                 f"{len(images) / row['seconds']:,.0f} images/s",
                 flush=True,
             )
+
+    if progress.history[-1]["validation_accuracy"] < BARELY_LEARNED:
+        print("\nthe network has learned next to nothing (guessing gives 10 %): try a smaller --learning-rate")
 
     # The test set, touched once.
     test_images, test_labels = data.test_images[: options.limit], data.test_labels[: options.limit]

@@ -45,7 +45,7 @@ DEFAULT = Options()
 EPILOG = """examples:
   python train_scratch.py                       the reference network on MNIST
   python train_scratch.py --quick               a small network, about a minute
-  python train_scratch.py --quick --learning-rate 0.1   see what too large a step does
+  python train_scratch.py --quick --learning-rate 1     see what too large a step does
   python train_scratch.py --resume runs/NAME    go on where a run was interrupted
 """
 
@@ -141,5 +141,5 @@ def _positive(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number above 0")
     return value

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from nncore.errors import DataError, ShapeError
 from nncore.types import Array, Bytes, Mask
@@ -45,6 +45,8 @@ def read_picture(file: str | Path | BinaryIO) -> Bytes:
             raise
         except FileNotFoundError as error:
             raise DataError(f"{name}: there is no such file") from error
+        except UnidentifiedImageError as error:
+            raise DataError(f"{name}: cannot be read as a picture; expected one of {', '.join(FORMATS)}") from error
         except Exception as error:  # Pillow's decoders raise nearly anything on a damaged file
             raise DataError(
                 f"{name}: cannot be read as a picture ({error}); expected one of {', '.join(FORMATS)}"

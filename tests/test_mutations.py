@@ -27,7 +27,8 @@ def test_every_backward_pass_and_update_has_a_mutation(file):
             if isinstance(function.body[-1], ast.Raise):
                 continue  # declared only
             text = ast.get_source_segment(source, function)
-            assert any(mutation.old in text for mutation in MUTATIONS if mutation.file == file), function.lineno
+            broken = any(mutation.old in text for mutation in MUTATIONS if mutation.file == file)
+            assert broken, f"{file}, line {function.lineno}: add a mistake in {function.name} to tests/mutations.py"
 
 
 @pytest.mark.slow

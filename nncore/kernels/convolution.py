@@ -51,7 +51,7 @@ def _im2col_forward(x: Array, kernel: Array, stride: Pair, padding: Padding) -> 
 def _im2col_backward(x: Array, kernel: Array, dy: Array, stride: Pair, padding: Padding) -> tuple[Array, Array]:
     """From Y = columns(X) W follow dW = columns(X)^T dY and dcolumns = dY W^T, and dX is col2im of the latter.
 
-    The columns are computed again rather than kept: a batch of them would take nine times the memory of x.
+    The columns are computed again rather than kept: a batch of them takes KH * KW times the memory of x.
     """
     kh, kw, channels, filters = kernel.shape
     oh, ow = dy.shape[1:3]
@@ -62,7 +62,7 @@ def _im2col_backward(x: Array, kernel: Array, dy: Array, stride: Pair, padding: 
         dy_rows = dy[chunk].reshape(-1, filters)
         columns = kernels.im2col(x[chunk], (kh, kw), stride, padding)
         dmatrix += columns.T @ dy_rows
-        np.matmul(dy_rows, matrix.T, out=columns)
+        np.matmul(dy_rows, matrix.T, out=columns)  # dcolumns takes the place of the columns, which are done with
         dx[chunk] = kernels.col2im(columns, x[chunk].shape, (kh, kw), stride, padding)
     return dx, dmatrix.reshape(kernel.shape)
 

@@ -18,7 +18,10 @@ def output_size(size: Pair, window: Pair, stride: Pair, padding: Padding) -> Pai
 
 
 def window_slices(ky: int, kx: int, size: Pair, stride: Pair) -> tuple[slice, slice, slice]:
-    """What position (ky, kx) of a window sees as the window makes `size` steps over a batch of images."""
+    """What position (ky, kx) of a window sees as the window makes `size` steps over a batch of images.
+
+    For 3 steps of 2 rows, the window's row ky = 1 sees the rows 1, 3 and 5 of the image.
+    """
     rows = slice(ky, ky + stride[0] * size[0], stride[0])
     columns = slice(kx, kx + stride[1] * size[1], stride[1])
     return slice(None), rows, columns

@@ -87,7 +87,7 @@ class Conv2D(Layer):
         return self.padding  # type: ignore[return-value]  # _check_padding left nothing else
 
     def _same(self, size: Shape, axis: int) -> Pair:
-        steps = -(-size[axis] // self.stride[axis])
+        steps = -(-size[axis] // self.stride[axis])  # rounded up
         total = max(0, (steps - 1) * self.stride[axis] + self.kernel_size[axis] - size[axis])
         return total // 2, total - total // 2
 
