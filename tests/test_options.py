@@ -88,7 +88,7 @@ BAD = {
     "model": (["large", "", "Reference"], ["reference", "compact"]),
     "epochs": (["0", "-1", "1.5", "many", "", "10001", "1e3"], ["whole number from 1 to 10000"]),
     "batch_size": (["0", "-8", "60001", "half"], ["whole number from 1 to 60000"]),
-    "learning_rate": (["0", "-0.1", "nan", "inf", "-inf", "1e999", "fast", ""], ["a number above 0"]),
+    "learning_rate": (["0", "-0.1", "nan", "inf", "-inf", "1e999", "fast", ""], ["a finite number above 0"]),
     "optimizer": (["Adam", "lbfgs"], OPTIMIZERS),
     "schedule": (["linear"], SCHEDULES),
     "augment": (["some"], ["none", "light", "full"]),
