@@ -50,7 +50,7 @@ class Optimizer:
 
     def update(self, name: str, parameter: Array, gradient: Array, learning_rate: float) -> None:
         """Change one parameter in place."""
-        raise NotImplementedError(f"{type(self).__name__} has no update yet")
+        raise NotImplementedError(f"{type(self).__name__} must define update")
 
     def decay(self, parameter: Array) -> float:
         """The weight decay that applies to a parameter."""

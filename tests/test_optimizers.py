@@ -194,5 +194,5 @@ def test_options_of_their_own():
         for name in ("beta_1", "beta_2"):
             with pytest.raises(OptionError, match="beta_1 and beta_2 must be at least 0 and below 1, not"):
                 kind(**{name: 1.0})
-    with pytest.raises(NotImplementedError, match="Optimizer has no update yet"):
+    with pytest.raises(NotImplementedError, match="Optimizer must define update"):
         Optimizer(0.1).step({"w": np.ones(1)}, {"w": np.ones(1)})

@@ -50,11 +50,11 @@ class Layer:
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """The layer's output for a batch x. Only with `training` is remembered what `backward` needs."""
-        raise NotImplementedError(f"{type(self).__name__} has no forward pass yet")
+        raise NotImplementedError(f"{type(self).__name__} must define forward")
 
     def backward(self, dy: Array) -> Array:
         """dL/dx from dL/dy, for the batch of the last forward(x, training=True); fills `gradients`."""
-        raise NotImplementedError(f"{type(self).__name__} has no backward pass yet")
+        raise NotImplementedError(f"{type(self).__name__} must define backward")
 
     def config(self) -> dict[str, Any]:
         """The constructor's arguments, as JSON can hold them."""

@@ -208,9 +208,9 @@ def test_a_layer_without_passes_says_so():
     class Nothing(Layer):
         pass
 
-    with pytest.raises(NotImplementedError, match="Nothing has no forward pass yet"):
+    with pytest.raises(NotImplementedError, match="Nothing must define forward"):
         Nothing().forward(np.zeros(1))
-    with pytest.raises(NotImplementedError, match="Nothing has no backward pass yet"):
+    with pytest.raises(NotImplementedError, match="Nothing must define backward"):
         Nothing().backward(np.zeros(1))
     assert Nothing().output_shape((3, 4)) == (3, 4)
     assert Nothing().flops((3, 4)) == 0
