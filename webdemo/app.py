@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from flask import Flask, Response, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
+from flask_bootstrap import Bootstrap5
 from werkzeug.exceptions import HTTPException
 
 from nncore.errors import DataError
@@ -38,6 +39,8 @@ def create_app(weights: str | Path = WEIGHTS) -> Flask:
 
     read(np.zeros((28, 28), np.uint8))  # kernels compile now, not while the first visitor waits
     app = Flask(__name__)
+    app.config["BOOTSTRAP_SERVE_LOCAL"] = True
+    Bootstrap5(app)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_REQUEST
 
     @app.get("/")
