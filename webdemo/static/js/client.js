@@ -1,0 +1,80 @@
+// The server, as the page sees it.
+
+/**
+ * @typedef {"digit" | "unsure" | "not a digit"} Verdict
+ * @typedef {object} Reading   one digit that was found
+ * @property {number} digit
+ * @property {number[]} probabilities   of 0 to 9
+ * @property {Verdict} verdict
+ * @property {[left: number, top: number, width: number, height: number]} [box]   in pixels of the picture sent
+ * @property {string} [seen]   what the network saw: the data URL of a picture of 28 x 28 pixels, ink bright
+ *
+ * @typedef {object} Answer
+ * @property {Reading[]} digits   in reading order
+ * @property {string} model
+ * @property {number} milliseconds   that the server took
+ */
+
+const PATIENCE = 15000; // milliseconds
+
+/** Why there is no answer, in a sentence to show. */
+export class Problem extends Error {
+  /**
+   * @param {string} sentence
+   * @param {object} [nature]
+   * @param {boolean} [nature.gone]   the server cannot be reached
+   * @param {number} [nature.retryAfter]   it is busy, and asks to be left alone for so many seconds
+   */
+  constructor(sentence, { gone = false, retryAfter = 0 } = {}) {
+    super(sentence);
+    this.gone = gone;
+    this.retryAfter = retryAfter;
+  }
+}
+
+const GONE = "The server does not answer. Is it still running? Your drawing is kept, and the page keeps trying.";
+
+/**
+ * @param {HTMLCanvasElement | File} picture   a canvas travels as PNG, without loss; a file as it is
+ * @returns {Promise<Answer>}
+ * @throws {Problem}
+ */
+export async function predict(picture) {
+  const response = await post("/api/predict", picture instanceof File ? form(picture) : json(picture));
+  const body = await response.json().catch(() => null);
+  if (response.ok && Array.isArray(body?.digits)) return body;
+  const retryAfter = response.status === 503 ? Number(response.headers.get("Retry-After")) || 1 : 0;
+  throw new Problem(body?.detail || `The server sent an answer that makes no sense (${response.status}).`, {
+    retryAfter,
+  });
+}
+
+/** @returns {Promise<boolean>} whether the server can read digits now */
+export async function isReady() {
+  try {
+    return (await fetch("/readyz", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) })).ok;
+  } catch {
+    return false;
+  }
+}
+
+async function post(address, request) {
+  try {
+    return await fetch(address, { method: "POST", signal: AbortSignal.timeout(PATIENCE), ...request });
+  } catch {
+    throw new Problem(GONE, { gone: true });
+  }
+}
+
+/** @param {HTMLCanvasElement} canvas */
+const json = (canvas) => ({
+  headers: { "Content-Type": "application/json" },
+  body: JSON.stringify({ image: canvas.toDataURL("image/png") }),
+});
+
+/** @param {File} file */
+function form(file) {
+  const body = new FormData();
+  body.append("file", file);
+  return { body };
+}
