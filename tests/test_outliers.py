@@ -48,7 +48,10 @@ def test_two_digits_touch(seed: int) -> None:
 def test_filled_shapes_have_no_gaps_even_for_the_thinnest_pen() -> None:
     for _, (stroke,) in outliers(8, 5, kinds=("filled shape",)):
         pad = Image.new("L", (PAD, PAD))
-        ImageDraw.Draw(pad).line([tuple(point) for point in stroke], fill=2, width=8, joint="curve")
+        pen = ImageDraw.Draw(pad)
+        pen.line([tuple(point) for point in stroke], fill=2, width=8)
+        for x, y in stroke:
+            pen.ellipse((x - 4, y - 4, x + 4, y + 4), fill=2)
         ImageDraw.floodfill(pad, (0, 0), 1)
         assert np.bincount(np.asarray(pad).ravel())[0] == 0
 
