@@ -7,87 +7,145 @@ digit that is not treated likewise is one the network has never seen. The steps 
 case: the lost MNIST digits", NeurIPS 2019 (github.com/facebookresearch/qmnist), found to come closest to MNIST itself.
 """
 
-import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
-from nncore.errors import DataError, ShapeError
-from nncore.types import Array, Bytes, Mask
+from nncore.errors import ShapeError
+from nncore.pictures import FAINTEST, read_ink
+from nncore.pictures import ink_from_picture as ink_from_picture
+from nncore.types import Array, Bytes, Integers, Mask
 
 FRAME = 28  # pixels, the side of the result
 BOX = 20  # pixels, the longer side of the ink in it
 SMALLEST = 10  # pixels: smaller ink is not enlarged further than this would be, so that a dot stays a dot
-FAINTEST = 25  # of 255 grey levels: where all differ less from the background there is paper, or JPEG noise
-MOST_PIXELS = 50_000_000  # of a picture file: a small file may claim any size and fill the memory
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+MOST_DIGITS = 32
+MOST_STROKES = 128
+SPECK = 0.1  # of the largest stroke's longer side: what is smaller is noise
+
+
+@dataclass(frozen=True)
+class Found:
+    """One digit found in a picture."""
+
+    box: tuple[int, int, int, int]  # left, top, width, height, in pixels of the ink
+    ink: Bytes  # (height, width), the digit's own ink only, 0 elsewhere
+    image: Bytes  # (28, 28), what the network sees
 
 
 def read_picture(file: str | Path | BinaryIO) -> Bytes:
     """Read a picture of one digit, from a path or an open file: (28, 28), ink bright, all 0 where it is blank.
 
-    Raises DataError where the file is missing, damaged, not a picture, or has more than 50 million pixels.
+    Raises DataError as `read_ink` does.
     """
-    name = file if isinstance(file, str | Path) else "the picture"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of Pillow, about damage that we report, or size that we check, ourselves
-        try:
-            with Image.open(file, formats=FORMATS) as picture:
-                width, height = picture.size
-                if width * height > MOST_PIXELS:
-                    raise DataError(
-                        f"{name}: {width} x {height} pixels, more than the {MOST_PIXELS:,} allowed; make it smaller"
-                    )
-                return centre_digit(ink_from_picture(picture))
-        except DataError:
-            raise
-        except FileNotFoundError as error:
-            raise DataError(f"{name}: there is no such file") from error
-        except UnidentifiedImageError as error:
-            raise DataError(f"{name}: cannot be read as a picture; expected one of {', '.join(FORMATS)}") from error
-        except Exception as error:  # Pillow's decoders raise nearly anything on a damaged file
-            raise DataError(
-                f"{name}: cannot be read as a picture ({error}); expected one of {', '.join(FORMATS)}"
-            ) from error
+    return centre_digit(read_ink(file)[0])
 
 
-def ink_from_picture(picture: Image.Image) -> Bytes:
-    """How much each pixel differs from the background: (H, W), 0 on the background, at most 255.
+def find_digits(ink: Bytes) -> list[Found]:
+    """The digits of a picture in reading order, at most 32; none where there is no ink. ink: (H, W), 0 on the paper.
 
-    The colour of the background is the median along the border, so ink may be darker or brighter, and of any colour.
-    What is transparent is background too. Takes every mode that Pillow can turn into RGB, and grey of 16 and 32 bits;
-    obeys the EXIF rotation.
+    1. Strokes: the connected components of the ink; specks beside real ink are noise.
+    2. Strokes that belong together make one digit: those above one another, for the most part.
+    3. Digits side by side make a row, read from left to right; the rows are read from the top.
     """
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode[0] in "IF":  # Pillow would cut such values off at 255
-        values = np.nan_to_num(np.asarray(picture, np.float64), posinf=0).clip(0)
-        picture = Image.fromarray((values * (255 / max(values.max(), 1e-9))).astype(np.uint8))
-    if not picture.has_transparency_data:
-        return _difference_from_border(picture)
-    picture = picture.convert("RGBA")
-    for paper in ("white", "black"):  # white ink on nothing shows only on black
-        page = Image.new("RGBA", picture.size, paper)
-        page.alpha_composite(picture)
-        ink = _difference_from_border(page)
-        if ink.any():
+    if ink.ndim != 2:
+        raise ShapeError(f"find_digits: got an array of shape {ink.shape}; expected one grey picture, (H, W)")
+    labels, boxes = components(ink >= FAINTEST)
+    kept = _without_specks(boxes)
+    groups = _groups(boxes[kept])
+    digit_of = np.full(len(boxes) + 1, -1)
+    digit_of[0] = -2  # ink too faint to belong to a stroke goes with whatever digit it lies in
+    digit_of[kept + 1] = groups
+    found = []
+    for digit in range(groups.max(initial=-1) + 1):
+        members = boxes[kept[groups == digit]]
+        top, left = members[:, :2].min(axis=0)
+        bottom, right = members[:, 2:].max(axis=0)
+        inside = slice(top, bottom), slice(left, right)
+        owner = digit_of[labels[inside]]
+        own = np.where((owner == digit) | (owner == -2), ink[inside], 0).astype(np.uint8)
+        found.append(Found((int(left), int(top), int(right - left), int(bottom - top)), own, centre_digit(own)))
+    return _in_reading_order(found)
+
+
+def components(mask: Mask) -> tuple[Integers, Integers]:
+    """The 8-connected components of a mask (H, W).
+
+    Returns labels (H, W), 0 where the mask is False, k + 1 on component k; and their boxes (count, 4): top, left, and
+    one past the last row and column. Works on runs, the unbroken stretches of True in each row: runs of neighbouring
+    rows that touch are joined, each taking the smaller number until nothing changes (Shiloach & Vishkin, "An O(log n)
+    parallel connectivity algorithm", 1982).
+    """
+    height, width = mask.shape
+    stride = width + 2  # a False on both sides of each row, so that no run goes on in the next
+    padded = np.zeros((height, stride), np.int8)
+    padded[:, 1:-1] = mask
+    change = np.diff(padded.ravel(), prepend=np.int8(0))
+    starts, ends = (change > 0).nonzero()[0], (change < 0).nonzero()[0]
+    # Run i touches those of the next row that neither end left of its start nor start right of its end.
+    first = np.searchsorted(ends, starts + stride)
+    count = np.searchsorted(starts, ends + stride, "right") - first
+    upper = np.repeat(np.arange(len(starts)), count)
+    lower = np.arange(len(upper)) + np.repeat(first - np.cumsum(count) + count, count)
+    root = np.arange(len(starts))
+    while (root[upper] != root[lower]).any():
+        smaller = np.minimum(root[upper], root[lower])
+        np.minimum.at(root, root[upper], smaller)
+        np.minimum.at(root, root[lower], smaller)
+        while (root != root[root]).any():
+            root = root[root]
+    roots, label = np.unique(root, return_inverse=True)
+    rows, left = np.divmod(starts, stride)
+    boxes = np.empty((len(roots), 4), np.int64)
+    boxes[:, 0], boxes[:, 1] = height, width
+    boxes[:, 2:] = 0
+    np.minimum.at(boxes[:, 0], label, rows)
+    np.minimum.at(boxes[:, 1], label, left - 1)
+    np.maximum.at(boxes[:, 2], label, rows + 1)
+    np.maximum.at(boxes[:, 3], label, ends - rows * stride - 1)
+    labels = np.zeros(height * stride, np.int32)
+    labels[padded.ravel() != 0] = np.repeat(label + 1, ends - starts)
+    return labels.reshape(height, stride)[:, 1:-1], boxes
+
+
+def _without_specks(boxes: Integers) -> Integers:
+    """Which components to keep: the largest ones, and none that is tiny beside the largest."""
+    sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+    kept = np.argsort(-sides, kind="stable")[:MOST_STROKES]
+    kept = kept[sides[kept] >= SPECK * sides.max(initial=0)]
+    return np.sort(kept)
+
+
+def _groups(boxes: Integers) -> Integers:
+    """Which digit each component belongs to, 0, 1, ...: those of which one covers half the width of the other."""
+    top, left, bottom, right = boxes.T
+    overlap = np.minimum(right[:, None], right) - np.maximum(left[:, None], left)
+    gap = np.maximum(top[:, None], top) - np.minimum(bottom[:, None], bottom)
+    width, height = right - left, bottom - top
+    joined = (overlap > 0.5 * np.minimum(width[:, None], width)) & (gap < 0.4 * np.maximum(height[:, None], height))
+    group = np.arange(len(boxes))
+    for _ in range(len(boxes)):
+        reached = np.where(joined, group, len(boxes)).min(axis=1, initial=len(boxes))
+        if (reached == group).all():
             break
-    return ink
+        group = reached
+    digits: Integers = np.unique(group, return_inverse=True)[1]
+    return digits
 
 
-def _difference_from_border(picture: Image.Image) -> Bytes:
-    """The largest difference, over the colour channels, of each pixel from the median of the border: (H, W)."""
-    ink = np.zeros((picture.height, picture.width), np.uint8)
-    for band in picture.convert("L" if picture.mode in ("1", "L") else "RGB").split():
-        channel = np.asarray(band)
-        border = np.concatenate([channel[0], channel[-1], channel[:, 0], channel[:, -1]])
-        paper = np.uint8(np.median(border))
-        np.maximum(ink, np.maximum(channel, paper) - np.minimum(channel, paper), out=ink)
-    cleaned = np.zeros_like(ink)
-    box = _box(ink >= FAINTEST)
-    cleaned[box] = ink[box]
-    return cleaned
+def _in_reading_order(found: list[Found]) -> list[Found]:
+    """Rows from the top, each from left to right; a row holds what its first, topmost digit stands level with."""
+    largest = sorted(found, key=lambda digit: -digit.box[2] * digit.box[3])[:MOST_DIGITS]
+    waiting = sorted(largest, key=lambda digit: digit.box[1])
+    ordered: list[Found] = []
+    while waiting:
+        bottom = waiting[0].box[1] + waiting[0].box[3]
+        row = [digit for digit in waiting if digit.box[1] + digit.box[3] / 2 < bottom]
+        ordered += sorted(row, key=lambda digit: digit.box[0] + digit.box[2] / 2)
+        waiting = [digit for digit in waiting if digit.box[1] + digit.box[3] / 2 >= bottom]
+    return ordered
 
 
 def centre_digit(ink: Bytes | Array) -> Bytes:

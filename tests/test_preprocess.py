@@ -1,14 +1,11 @@
 import math
-import struct
-import zlib
-from contextlib import suppress
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from nncore.errors import DataError, ShapeError
-from nncore.preprocess import centre_digit, ink_from_picture, network_input, read_picture
+from nncore.errors import ShapeError
+from nncore.preprocess import centre_digit, components, find_digits, network_input
 
 
 @pytest.fixture
@@ -100,128 +97,43 @@ def test_centre_digit_refuses_a_stack():
         centre_digit(np.zeros((2, 28, 28), np.uint8))
 
 
-def paper(ink, background, colour):
-    """The picture of `ink` in one colour on another: (H, W, 3)."""
-    share = ink[..., None] / 255
-    return np.round(np.array(background) * (1 - share) + np.array(colour) * share).astype(np.uint8)
+def by_flooding(mask):
+    """8-connected components, one pixel at a time, numbered in the order in which a row-by-row reading meets them."""
+    labels = np.zeros(mask.shape, int)
+    for start in zip(*mask.nonzero(), strict=True):
+        if labels[start]:
+            continue
+        number = labels.max() + 1
+        labels[start] = number
+        waiting = [start]
+        while waiting:
+            i, j = waiting.pop()
+            around = slice(max(i - 1, 0), i + 2), slice(max(j - 1, 0), j + 2)
+            for di, dj in zip(*(mask[around] & (labels[around] == 0)).nonzero(), strict=True):
+                beside = around[0].start + di, around[1].start + dj
+                labels[beside] = number
+                waiting.append(beside)
+    return labels
 
 
-def with_alpha(ink, colour):
-    return Image.fromarray(np.dstack([np.full((*ink.shape, 3), colour, np.uint8), ink]))
+@pytest.mark.parametrize("shape", [(0, 0), (1, 1), (1, 30), (30, 1), (17, 23), (40, 40)])
+@pytest.mark.parametrize("share", [0, 0.2, 0.4, 0.6, 1])
+def test_components(rng, shape, share):
+    mask = rng.random(shape) < share
+    labels, boxes = components(mask)
+    np.testing.assert_array_equal(labels, by_flooding(mask))
+    for number, (top, left, bottom, right) in enumerate(boxes, 1):
+        rows, columns = (labels == number).nonzero()
+        assert (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1) == (top, left, bottom, right)
 
 
-PICTURES = {
-    "dark on light": lambda ink: Image.fromarray(255 - ink),
-    "light on dark": Image.fromarray,
-    "black and white": lambda ink: Image.fromarray(np.where(ink > 127, 0, 255).astype(np.uint8)).convert("1"),
-    "colours": lambda ink: Image.fromarray(paper(ink, (250, 240, 200), (20, 30, 160))),
-    "red on blue": lambda ink: Image.fromarray(paper(ink, (0, 0, 255), (255, 0, 0))),
-    "yellow on white": lambda ink: Image.fromarray(paper(ink, (255, 255, 255), (255, 255, 0))),
-    "palette": lambda ink: Image.fromarray(255 - ink).convert("P"),
-    "CMYK": lambda ink: Image.fromarray(paper(ink, (255, 255, 255), (0, 0, 0))).convert("CMYK"),
-    "16 bits": lambda ink: Image.fromarray((255 - ink).astype(np.uint16) * 257),
-    "12 bits in 16": lambda ink: Image.fromarray((255 - ink).astype(np.uint16) * 16),
-    "32 bits": lambda ink: Image.fromarray(ink.astype(np.int32) * 1000),
-    "floats": lambda ink: Image.fromarray(np.where(ink == 0, np.float32(np.nan), ink / np.float32(255))),
-    "black on nothing": lambda ink: with_alpha(ink, 0),
-    "white on nothing": lambda ink: with_alpha(ink, 255),
-    "grey on nothing": lambda ink: with_alpha(ink, 128).convert("LA"),
-    "opaque with alpha": lambda ink: Image.fromarray(255 - ink).convert("RGBA"),
-    "premultiplied": lambda ink: with_alpha(ink, 255).convert("RGBa"),
-}
-
-
-@pytest.mark.parametrize("kind", PICTURES)
-def test_ink_from_any_kind_of_picture(seven, kind):
-    picture = PICTURES[kind](seven)
-    ink = ink_from_picture(picture)
-    assert ink.dtype == np.uint8
-    assert ink.shape == seven.shape
-    if kind == "black and white":
-        np.testing.assert_array_equal(ink, np.where(seven > 127, 255, 0))
-    else:
-        np.testing.assert_allclose(ink / ink.max(), seven / 255, atol=0.02)
-
-
-def test_ink_is_turned_as_the_camera_says(seven):
-    picture = Image.fromarray(255 - seven)
-    exif = picture.getexif()
-    exif[0x0112] = 6  # held with its left side up
-    picture.info["exif"] = exif.tobytes()
-    np.testing.assert_array_equal(ink_from_picture(picture), np.rot90(seven, -1))
-
-
-def test_picture_with_a_transparent_palette_colour(seven):
-    picture = Image.fromarray(np.where(seven > 127, 1, 0).astype(np.uint8), "P")
-    picture.putpalette([0, 0, 0, 0, 0, 0])
-    picture.info["transparency"] = 0  # black ink on transparent black
-    np.testing.assert_array_equal(ink_from_picture(picture) > 0, seven > 127)
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 9), (40, 30)])
-@pytest.mark.parametrize("level", [0, 128, 255])
-def test_a_blank_picture_has_no_ink(rng, size, level):
-    noisy = np.clip(level + rng.integers(-10, 11, size), 0, 255).astype(np.uint8)
-    assert not ink_from_picture(Image.fromarray(noisy)).any()
-    assert not ink_from_picture(Image.new("RGBA", size)).any()
-    assert not ink_from_picture(Image.new("I", size)).any()
-
-
-def test_ink_may_touch_the_border(seven):
-    touching = seven[seven.any(axis=1)]
-    np.testing.assert_array_equal(ink_from_picture(Image.fromarray(255 - touching)), touching)
-
-
-@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif", "a.bmp", "a.tif", "a.webp", "a.pgm"])
-def test_read_picture(tmp_path, seven, name):
-    Image.fromarray(255 - np.kron(seven, np.ones((4, 4), np.uint8))).save(tmp_path / name)
-    expected = centre_digit(seven).astype(int)
-    assert np.abs(read_picture(tmp_path / name) - expected).mean() < 3  # JPEG and WebP round the edges
-
-
-def png_header(width, height):
-    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
-
-
-@pytest.mark.parametrize("size", [(100_000, 100_000), (20_000, 6_000), (50_001, 1_000)])
-def test_read_picture_refuses_absurd_sizes_before_decoding(tmp_path, size):
-    (tmp_path / "bomb.png").write_bytes(png_header(*size) + struct.pack(">I", 0) + b"IDAT" + bytes(4))
-    with pytest.raises(DataError, match=r"bomb\.png.*pixels"):
-        read_picture(tmp_path / "bomb.png")
-
-
-def test_read_picture_refuses_what_is_no_picture(tmp_path):
-    with pytest.raises(DataError, match=r"none\.png: there is no such file"):
-        read_picture(tmp_path / "none.png")
-    contents = {
-        "empty.png": b"",
-        "text.png": b"hello",
-        "post.eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
-    }
-    for name, content in contents.items():
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(DataError, match=f"{name}: cannot be read as a picture"):
-            read_picture(tmp_path / name)
-    with pytest.raises(DataError, match="cannot be read as a picture"):
-        read_picture(tmp_path)
-
-
-@pytest.mark.parametrize("kind", ["png", "jpeg", "gif", "bmp", "tiff", "webp", "ppm"])
-def test_read_picture_of_a_damaged_file(tmp_path, rng, seven, kind):
-    path = tmp_path / f"damaged.{kind}"
-    Image.fromarray(255 - seven).save(path)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"damaged\."):
-        read_picture(path)
-    for _ in range(30):
-        content = bytearray(whole)
-        for at in rng.integers(0, min(len(content), 600), 5):
-            content[at] = rng.integers(256)
-        path.write_bytes(content)
-        with suppress(DataError):  # never another error
-            assert read_picture(path).shape == (28, 28)
+def test_find_digits_of_one_digit_finds_what_it_is(seven):
+    (found,) = find_digits(seven)
+    rows, columns = seven.nonzero()
+    assert found.box == (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
+    left, top, width, height = found.box
+    np.testing.assert_array_equal(found.ink, seven[top : top + height, left : left + width])
+    np.testing.assert_array_equal(found.image, centre_digit(seven))
 
 
 def test_network_input(rng):

@@ -1,0 +1,160 @@
+"""From a picture file to ink: how much each pixel differs from the paper, whatever the picture.
+
+    file -> open (size and kind checked) -> decode -> at most 1024 x 1024 -> upright -> minus the paper -> ink
+
+Nobody vouches for an uploaded file. It is read with limits on its bytes, its parts and its pixels before anything is
+decoded, so that what is accepted takes about a second and 300 MB at most; whatever else is wrong with it becomes a
+DataError with a sentence for the person who sent it.
+"""
+
+import io
+import threading
+import warnings
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from nncore.errors import DataError
+from nncore.types import Bytes
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+MOST_BYTES = 64 * 2**20
+MOST_READS = 16_000  # a file of a million empty parts would keep Pillow busy for seconds
+MOST_PIXELS = 16_000_000  # of a picture that has to be decoded whole
+MOST_JPEG_PIXELS = 50_000_000  # a JPEG can be decoded at an eighth of its size
+MOST_SCANS = 250_000_000  # pixels times passes over them: a JPEG may ask for thousands of passes
+WORKING_SIDE = 1024  # pixels: a longer side is reduced to between half of this and this
+FAINTEST = 25  # of 255 grey levels: where all differ less from the background there is paper, or JPEG noise
+ORIENTATION = 0x0112  # the EXIF tag that says how the camera was held, and what undoes it
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_quietly = threading.Lock()  # Python's warning filters belong to all threads
+
+
+class _Parts(io.BytesIO):
+    """A file in memory that refuses to be read in very many parts."""
+
+    left = MOST_READS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.left -= 1
+        if self.left < 0:
+            raise DataError("the picture file consists of too many parts; save it anew as PNG or JPEG")
+        return super().read(size)
+
+
+def read_ink(file: str | Path | BinaryIO) -> tuple[Bytes, float]:
+    """The ink in a picture, from a path or an open binary file; of an animation, in its first frame.
+
+    Returns (H, W) uint8, 0 on the paper, up to 255; and how many pixels of the picture one of these is wide: 1 unless
+    its longer side exceeds 1024. Upright as the camera says. May be called from several threads at once.
+    Raises DataError where the file is missing, damaged, not a PNG, JPEG, WebP, GIF or BMP (by its content, not its
+    name), larger than 64 MiB, or has more than 16 million pixels (JPEG: 50 million).
+    """
+    name = str(file) if isinstance(file, str | Path) else "the picture"
+    try:
+        if isinstance(file, str | Path):
+            with open(file, "rb") as opened:
+                content = opened.read(MOST_BYTES + 1)
+        else:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise DataError(f"larger than {MOST_BYTES // 2**20} MiB; make it smaller")
+        return _ink_of(content)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
+    except FileNotFoundError as error:
+        raise DataError(f"{name}: there is no such file") from error
+    except UnidentifiedImageError as error:
+        raise DataError(
+            f"{name}: not a picture of a kind that can be read; send one of {', '.join(FORMATS)}"
+        ) from error
+    except Exception as error:  # Pillow's decoders raise nearly anything on a damaged file
+        raise DataError(f"{name}: cannot be read as a picture ({error}); save it anew as PNG or JPEG") from error
+
+
+def _ink_of(content: bytes) -> tuple[Bytes, float]:
+    with _quietly, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Pillow, about damage and size, which are reported below
+        picture = Image.open(_Parts(content), formats=FORMATS)
+    with picture:
+        width, height = picture.size
+        is_jpeg = picture.format in ("JPEG", "MPO")
+        scans = content.count(b"\xff\xda") if is_jpeg else 1
+        most = min(MOST_JPEG_PIXELS, MOST_SCANS // max(scans, 1)) if is_jpeg else MOST_PIXELS
+        if width * height > most:
+            raise DataError(f"{width} x {height} pixels, more than the {most:,} allowed; make it smaller")
+        longer = max(width, height)
+        draft = next(d for d in (8, 4, 2, 1) if longer // d >= WORKING_SIDE or d == 1)
+        picture.draft(None, (max(width // draft, 1), max(height // draft, 1)))
+        draft = round(longer / max(picture.size))
+        picture.load()
+        factor = -(-max(picture.size) // WORKING_SIDE)
+        return ink_from_picture(_upright(_reduced(picture, factor), picture)), float(draft * factor)
+
+
+def _reduced(picture: Image.Image, factor: int) -> Image.Image:
+    """In a mode whose pixels can be averaged: L, RGB, RGBA, or I for 16 bits; averaged over factor x factor pixels."""
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+    elif picture.mode[0] in "IF":
+        picture = picture.convert("F")
+    elif picture.mode not in ("L", "RGB"):
+        picture = picture.convert("L" if picture.mode == "1" else "RGB")
+    return picture.reduce(factor) if factor > 1 else picture
+
+
+def _upright(picture: Image.Image, original: Image.Image) -> Image.Image:
+    try:
+        with _quietly, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            orientation = original.getexif().get(ORIENTATION)
+    except Exception:  # a picture is not worse for nonsense in what is written beside it
+        orientation = None
+    return picture.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else picture
+
+
+def ink_from_picture(picture: Image.Image) -> Bytes:
+    """How much each pixel differs from the background: (H, W), 0 on the background, at most 255.
+
+    The colour of the background is the median along the border, so ink may be darker or brighter, and of any colour.
+    What is transparent is background too. Takes every mode that Pillow can turn into RGB, and grey of 16 and 32 bits.
+    """
+    picture = _reduced(picture, 1)
+    if picture.mode == "F":  # 16 bits: Pillow would cut them off at 255
+        values = np.nan_to_num(np.asarray(picture), posinf=0).clip(0)
+        picture = Image.fromarray((values * (255 / max(values.max(), 1e-9))).astype(np.uint8))
+    if picture.mode != "RGBA":
+        return _difference_from_border(picture)
+    for paper in ("white", "black"):  # white ink on nothing shows only on black
+        page = Image.new("RGBA", picture.size, paper)
+        page.alpha_composite(picture)
+        ink = _difference_from_border(page.convert("RGB"))
+        if ink.any():
+            break
+    return ink
+
+
+def _difference_from_border(picture: Image.Image) -> Bytes:
+    """The largest difference, over the colour channels, of each pixel from the median of the border: (H, W)."""
+    ink = np.zeros((picture.height, picture.width), np.uint8)
+    for band in picture.split():
+        channel = np.asarray(band)
+        border = np.concatenate([channel[0], channel[-1], channel[:, 0], channel[:, -1]])
+        paper = np.uint8(np.median(border))
+        np.maximum(ink, np.maximum(channel, paper) - np.minimum(channel, paper), out=ink)
+    rows, columns = (np.flatnonzero((ink >= FAINTEST).any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return np.zeros_like(ink)
+    ink[: rows[0]] = ink[rows[-1] + 1 :] = 0
+    ink[:, : columns[0]] = ink[:, columns[-1] + 1 :] = 0
+    return ink
