@@ -12,13 +12,14 @@ import numpy as np
 from nncore import gradcheck
 from nncore.data.dataset import DATASETS, load_dataset
 from nncore.errors import DataError, NNCoreError
-from nncore.layers.activations import softmax
 from nncore.metrics import confusion_matrix
 from nncore.models import MODELS
 from nncore.options import whole_number
-from nncore.preprocess import network_input, read_picture
+from nncore.preprocess import network_input
+from nncore.reader import DigitReader, Reading
 from nncore.report import accuracy_line, class_table
 from nncore.sequential import Sequential
+from nncore.verdict import candidates
 
 INTERRUPTED, BROKEN_PIPE = 130, 141  # the exit statuses a shell gives to what these signals ended
 
@@ -73,7 +74,7 @@ def summarise(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Print a network's accuracy, table of classes and confusion matrix on a test set."""
-    network = _load_reader(options.weights)
+    network = DigitReader(options.weights).network
     data = load_dataset(options.dataset, options.data_dir)
     if data.notice:
         print(f"*** {data.notice}\n")
@@ -89,33 +90,30 @@ def evaluate(options: argparse.Namespace) -> int:
 
 def predict(options: argparse.Namespace) -> int:
     """Print what each picture is read as. A picture that cannot be read is complained about and the rest goes on."""
-    network = _load_reader(options.weights)
+    reader = DigitReader(options.weights)
     status = 0
     for path in options.pictures:
         try:
-            image = read_picture(path)
+            readings = reader.read(path)
         except DataError as error:
             print(f"nncore: {error}", file=sys.stderr)
             status = 2
             continue
-        if not image.any():
+        if not readings:
             print(f"{path}: nothing is drawn there")
-            continue
-        probabilities = softmax(network.predict(network_input(image[np.newaxis])))[0]
-        shares = "  ".join(f"{digit}: {share:.1%}" for digit, share in enumerate(probabilities))
-        print(f"{path}: {probabilities.argmax()}   ({shares})")
+        for number, reading in enumerate(readings, 1):
+            place = f", digit {number} of {len(readings)}" if len(readings) > 1 else ""
+            shares = "  ".join(f"{digit}: {share:.1%}" for digit, share in enumerate(reading.probabilities))
+            print(f"{path}{place}: {_in_words(reading)}   ({shares})")
     return status
 
 
-def _load_reader(path: Path) -> Sequential:
-    """The network of a weights file, if it reads digits: (28, 28, 1) in, 10 numbers out."""
-    network = Sequential.load(path)
-    if (network.input_shape, network.output_shape) != ((28, 28, 1), (10,)):
-        raise NNCoreError(
-            f"{path} holds a network from {network.input_shape} to {network.output_shape}, "
-            f"but one that reads digits goes from (28, 28, 1) to (10,)"
-        )
-    return network
+def _in_words(reading: Reading) -> str:
+    if reading.verdict == "not a digit":
+        return f"not a digit, {reading.digit} if it must be one"
+    if reading.verdict == "unsure":
+        return " or ".join(map(str, candidates(reading.probabilities)))
+    return str(reading.digit)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -145,8 +143,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--data-dir", type=Path, help="folder with the four MNIST files")
     command.set_defaults(command=evaluate)
 
-    command = command_parser("predict", "read the digit in each picture")
+    command = command_parser("predict", "read the digits in each picture")
     command.add_argument("weights", type=Path, help="a weights file, for instance weights/reference.npz")
-    command.add_argument("pictures", type=Path, nargs="+", metavar="IMAGE", help="a picture of one digit")
+    command.add_argument("pictures", type=Path, nargs="+", metavar="IMAGE", help="a picture with one digit or several")
     command.set_defaults(command=predict)
     return parser

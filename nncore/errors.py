@@ -9,6 +9,10 @@ class DataError(NNCoreError):
     """A data set is missing, damaged, or not what its file name says."""
 
 
+class PictureFormatError(DataError):
+    """A file is not a picture of a kind that is read."""
+
+
 class ShapeError(NNCoreError, ValueError):
     """Two shapes do not fit: the message names the layer and both shapes."""
 

@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from nncore.errors import DataError
+from nncore.errors import DataError, PictureFormatError
 from nncore.types import Bytes
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
@@ -75,7 +75,7 @@ def read_ink(file: str | Path | BinaryIO) -> tuple[Bytes, float]:
     except FileNotFoundError as error:
         raise DataError(f"{name}: there is no such file") from error
     except UnidentifiedImageError as error:
-        raise DataError(
+        raise PictureFormatError(
             f"{name}: not a picture of a kind that can be read; send one of {', '.join(FORMATS)}"
         ) from error
     except Exception as error:  # Pillow's decoders raise nearly anything on a damaged file

@@ -17,9 +17,11 @@ from nncore.gradcheck import SUBJECTS, TOLERANCE, Check
 from nncore.layers import Dense, Flatten
 from nncore.metrics import confusion_matrix
 from nncore.models import MODELS, compact
-from nncore.preprocess import network_input, read_picture
+from nncore.preprocess import network_input
+from nncore.reader import DigitReader
 from nncore.report import accuracy_line, class_table
 from nncore.sequential import Sequential
+from nncore.verdict import candidates
 
 ROOT = Path(__file__).parents[1]
 
@@ -270,7 +272,8 @@ def draw(path, stroke, size=(60, 60)):
     return path
 
 
-def test_predict_reads_each_picture(run, weights, tmp_path):
+def test_predict_reads_each_picture(run, weights, tmp_path, monkeypatch):
+    monkeypatch.setattr("nncore.reader.judge", lambda *_: "digit")
     pictures = [
         draw(tmp_path / "one.png", (28, 10, 33, 50)),
         draw(tmp_path / "blank.png", None),
@@ -280,12 +283,31 @@ def test_predict_reads_each_picture(run, weights, tmp_path):
     assert (status, err) == (0, "")
     lines = out.splitlines()
     assert lines[1] == f"{pictures[1]}: nothing is drawn there"
-    network = compact(seed=2)
     for line, path in ((lines[0], pictures[0]), (lines[2], pictures[2])):
-        logits = network.predict(network_input(read_picture(path)[np.newaxis]))[0].astype(np.float64)
-        shares = np.exp(logits) / np.exp(logits).sum()
-        listed = "  ".join(f"{digit}: {share:.1%}" for digit, share in enumerate(shares))
-        assert line == f"{path}: {shares.argmax()}   ({listed})"
+        (reading,) = DigitReader(weights).read(path)
+        listed = "  ".join(f"{digit}: {share:.1%}" for digit, share in enumerate(reading.probabilities))
+        assert line == f"{path}: {reading.digit}   ({listed})"
+
+
+def test_predict_reads_several_digits_of_one_picture(run, weights, tmp_path, monkeypatch):
+    monkeypatch.setattr("nncore.reader.judge", lambda *_: "digit")
+    picture = Image.new("L", (100, 60), 255)
+    for left in (10, 45, 80):
+        picture.paste(0, (left, 10, left + 6, 50))
+    picture.save(tmp_path / "three.png")
+    lines = run("predict", weights, tmp_path / "three.png")[1].splitlines()
+    assert [line.split(": ")[0] for line in lines] == [
+        f"{tmp_path / 'three.png'}, digit {number} of 3" for number in (1, 2, 3)
+    ]
+
+
+def test_predict_says_where_it_is_not_sure(run, weights, tmp_path, monkeypatch):
+    picture = draw(tmp_path / "one.png", (28, 10, 33, 50))
+    (reading,) = DigitReader(weights).read(picture)
+    names = " or ".join(map(str, candidates(reading.probabilities)))
+    for verdict, words in (("unsure", names), ("not a digit", f"not a digit, {reading.digit} if it must be one")):
+        monkeypatch.setattr("nncore.reader.judge", lambda *_, verdict=verdict: verdict)
+        assert run("predict", weights, picture)[1].startswith(f"{picture}: {words}   (")
 
 
 def test_predict_complains_of_bad_pictures_and_goes_on(run, weights, tmp_path):

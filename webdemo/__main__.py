@@ -3,33 +3,46 @@
 import argparse
 import logging
 import sys
-
-import waitress
+from pathlib import Path
 
 from nncore.errors import NNCoreError
+from nncore.machine import available_threads
+from nncore.options import whole_number
 from webdemo.app import WEIGHTS, create_app
+from webdemo.server import make_server
 
 
 def main() -> int:
-    """Load the weights, then serve until Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="python -m webdemo", description="Draw a digit and see it read.")
-    parser.add_argument("--host", default="127.0.0.1", help="(default: 127.0.0.1, this machine only)")
-    parser.add_argument("--port", type=int, default=5000, help="(default: 5000)")
-    parser.add_argument("--weights", default=WEIGHTS, help=f"(default: {WEIGHTS})")
-    options = parser.parse_args()
+    """Load the weights, then serve until Ctrl-C; the exit status is 2 where that cannot be."""
+    options = _parser().parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        app = create_app(options.weights)
+        app = create_app(options.weights, options.threads)
     except NNCoreError as error:
         print(f"webdemo: {error}", file=sys.stderr)
         return 2
-    print(f"draw at http://{options.host}:{options.port}/  (Ctrl-C ends)", flush=True)
     try:
-        waitress.serve(app, host=options.host, port=options.port, threads=4, _quiet=True)
+        server = make_server(app, options.host, options.port)
     except OSError as error:
-        print(f"webdemo: port {options.port} cannot be used ({error}); choose another with --port", file=sys.stderr)
+        place, reason = f"{options.host}:{options.port}", error.strerror or error
+        print(f"webdemo: cannot serve at {place} ({reason}); choose another --host or --port", file=sys.stderr)
         return 2
+    print(f"draw at http://{options.host}:{server.effective_port}/  (Ctrl-C ends)", flush=True)
+    server.run()
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m webdemo", description="Draw a digit and see it read.")
+    parser.add_argument("--host", default="127.0.0.1", help="(default: 127.0.0.1: for this machine only)")
+    port = whole_number(0, 65535)
+    parser.add_argument("--port", type=port, default=5000, help="(default: 5000; 0 takes any that is free)")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="FILE", help="(default: the ones that ship)")
+    many, cores = whole_number(1, 1024), available_threads()
+    parser.add_argument(
+        "--threads", type=many, default=cores, metavar="N", help=f"pictures read at the same time (default: {cores})"
+    )
+    return parser
 
 
 if __name__ == "__main__":

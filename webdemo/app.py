@@ -1,89 +1,63 @@
-"""The Flask application: one page, and one address that reads a picture."""
+"""The Flask application: the page, the API beside it, and what every answer has in common."""
 
-import base64
-import binascii
-import io
-import threading
-import time
 from pathlib import Path
 
-import numpy as np
-from flask import Flask, Response, jsonify, render_template, request
-from flask.typing import ResponseReturnValue
+from flask import Flask, Response, render_template
 from flask_bootstrap import Bootstrap5
 from werkzeug.exceptions import HTTPException
 
-from nncore.errors import DataError
-from nncore.layers.activations import softmax
-from nncore.preprocess import network_input, read_picture
-from nncore.sequential import Sequential
-from nncore.types import Array, Bytes
+from nncore.machine import available_threads
+from nncore.reader import DigitReader
+from webdemo.api import create_api
+from webdemo.problems import refusal
+from webdemo.service import ReadingService
+from webdemo.uploads import LARGEST_REQUEST, Request
 
-WEIGHTS = Path("weights") / "reference.npz"
-LARGEST_REQUEST = 4 * 2**20  # bytes
-PNG = "data:image/png;base64,"
+WEIGHTS = Path(__file__).parent.parent / "weights" / "reference.npz"
+HEADERS = {
+    # Scripts and styles come from this server alone, as files. "data:" are Bootstrap's icons and what the network saw,
+    # "blob:" a picture that the visitor has chosen.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
 
 
-def create_app(weights: str | Path = WEIGHTS) -> Flask:
+def create_app(weights: str | Path = WEIGHTS, threads: int | None = None) -> Flask:
     """An application that reads digits with the network of a weights file, loaded here, once.
+
+    Args:
+        weights: the file.
+        threads: how many pictures are read at the same time; as many as there are cores if None.
 
     Raises WeightsError, naming the file, if it cannot be used.
     """
-    network = Sequential.load(weights)
-    turn = threading.Lock()  # not every threading layer of Numba lets two threads compute at once
-
-    def read(image: Bytes) -> Array:
-        with turn:
-            probabilities: Array = softmax(network.predict(network_input(image[np.newaxis])))[0]
-        return probabilities
-
-    read(np.zeros((28, 28), np.uint8))  # kernels compile now, not while the first visitor waits
     app = Flask(__name__)
-    app.config["BOOTSTRAP_SERVE_LOCAL"] = True
+    app.request_class = Request
+    app.config.update(MAX_CONTENT_LENGTH=LARGEST_REQUEST, BOOTSTRAP_SERVE_LOCAL=True)
     Bootstrap5(app)
-    app.config["MAX_CONTENT_LENGTH"] = LARGEST_REQUEST
+    service = ReadingService(DigitReader(weights), threads or available_threads())
+    app.extensions["reading"] = service
+    app.register_blueprint(create_api(service))
 
     @app.get("/")
     def page() -> str:
         return render_template("index.html")
 
-    @app.post("/api/predict")
-    def predict() -> ResponseReturnValue:
-        began = time.perf_counter()
-        try:
-            image = read_picture(io.BytesIO(_png_bytes(request.get_json())))
-        except DataError as error:
-            return _problem(422, str(error))
-        digits = []
-        if image.any():
-            probabilities = read(image)
-            digit = int(probabilities.argmax())
-            app.logger.info("read as %d (%.1f %%)", digit, 100 * probabilities[digit])
-            digits = [{"digit": digit, "probabilities": [round(float(p), 6) for p in probabilities]}]
-        milliseconds = round(1000 * (time.perf_counter() - began), 2)
-        return jsonify(digits=digits, model=Path(weights).stem, milliseconds=milliseconds)
-
     @app.errorhandler(HTTPException)
-    def refuse(error: HTTPException) -> ResponseReturnValue:
-        return _problem(error.code or 500, error.description or error.name)
+    def refuse(error: HTTPException) -> Response:
+        return refusal(error)
+
+    @app.after_request
+    def protect(response: Response) -> Response:
+        response.headers.update(HEADERS)
+        return response
 
     return app
-
-
-def _png_bytes(body: object) -> bytes:
-    """The PNG file in {"image": "data:image/png;base64,..."}."""
-    image = body.get("image") if isinstance(body, dict) else None
-    if not isinstance(image, str) or not image.startswith(PNG):
-        raise DataError(f'the request must be JSON {{"image": "{PNG}..."}}, as canvas.toDataURL() makes it')
-    try:
-        return base64.b64decode(image[len(PNG) :], validate=True)
-    except binascii.Error as error:
-        raise DataError(f"the picture is not valid base64: {error}") from None
-
-
-def _problem(status: int, detail: str) -> Response:
-    """An error as RFC 9457 has it: a status and a sentence that a person can act on."""
-    response = jsonify(status=status, detail=detail)
-    response.status_code = status
-    response.mimetype = "application/problem+json"
-    return response

@@ -1,0 +1,55 @@
+"""Serving the application with waitress, bounded in memory and time."""
+
+import socket
+from http import HTTPStatus
+
+from flask import Flask
+from waitress import create_server
+from waitress.channel import HTTPChannel
+from waitress.server import BaseWSGIServer, TcpWSGIServer
+from waitress.task import ErrorTask
+
+from webdemo.problems import MEDIA_TYPE, problem
+from webdemo.service import MOST_WAITING
+from webdemo.uploads import LARGEST_REQUEST
+
+
+class ProblemTask(ErrorTask):  # type: ignore[misc]
+    """The answer to what waitress refuses itself: broken headers, or a body that never ends."""
+
+    def execute(self) -> None:
+        """Write it in the form that all our errors have."""
+        error = self.request.error
+        # A transfer coding that waitress does not know is the client's mistake as much as any other broken header.
+        status = 400 if error.code == 501 else error.code
+        body = problem(status, f"the server cannot make sense of the request ({error.body})")
+        self.status = f"{status} {HTTPStatus(status).phrase}"
+        self.response_headers += [("Content-Type", MEDIA_TYPE), ("X-Content-Type-Options", "nosniff")]
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
+class ProblemChannel(HTTPChannel):  # type: ignore[misc]
+    """A connection whose errors are problems."""
+
+    error_task_class = ProblemTask
+
+
+def make_server(app: Flask, host: str, port: int) -> BaseWSGIServer:
+    """A server that listens already; `run()` answers until interrupted. OSError where the port cannot be had."""
+    TcpWSGIServer.channel_class = ProblemChannel
+    listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    return create_server(
+        app,
+        sockets=[listening],
+        # Some more than may wait for a reading, so that the page is still served, and refusals too.
+        threads=MOST_WAITING + 8,
+        connection_limit=4 * MOST_WAITING,
+        channel_timeout=30,
+        # Flask refuses what is too large; waitress cuts off what goes on and on. Nothing goes to the disk.
+        max_request_body_size=2 * LARGEST_REQUEST,
+        inbuf_overflow=2 * LARGEST_REQUEST + 1,
+        outbuf_overflow=2 * LARGEST_REQUEST,
+        ident=None,
+    )

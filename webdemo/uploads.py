@@ -1,0 +1,72 @@
+"""The picture that a request brings: a data URL in JSON, or an uploaded file. Nothing here trusts what it is given."""
+
+import base64
+import binascii
+import io
+import re
+from typing import IO
+
+import flask
+from werkzeug.exceptions import BadRequest, UnprocessableEntity, UnsupportedMediaType
+
+LARGEST_REQUEST = 8 * 2**20  # bytes
+# RFC 2397, narrowed to what canvas.toDataURL() and FileReader.readAsDataURL() write.
+DATA_URL = re.compile(r"data:image/(?:png|jpeg|webp|gif|bmp);base64,([A-Za-z0-9+/]+={0,2})")
+EXPECTED = 'expected JSON {"image": "data:image/png;base64,..."}, as canvas.toDataURL() makes it'
+
+
+class Request(flask.Request):
+    """A request whose uploaded files stay in memory: Werkzeug would put what exceeds 500 kB on the disk."""
+
+    def _get_file_stream(
+        self,
+        total_content_length: int | None,
+        content_type: str | None,
+        filename: str | None = None,
+        content_length: int | None = None,
+    ) -> IO[bytes]:
+        return io.BytesIO()
+
+
+def picture_in(request: flask.Request) -> bytes:
+    """The picture file that a request brings.
+
+    Raises:
+        BadRequest (400): the body is not JSON, or the form has no file.
+        UnsupportedMediaType (415): the body is neither JSON nor a form.
+        UnprocessableEntity (422): it is JSON, but has no picture in it.
+    """
+    if request.mimetype == "application/json":
+        return from_data_url(_image(request))
+    if request.mimetype == "multipart/form-data":
+        file = request.files.get("file")
+        if file is None:
+            raise BadRequest('the form brings no file: send the picture in the field "file"')
+        content: bytes = file.read()
+        if not content:
+            raise UnprocessableEntity("the file is empty: choose another")
+        return content
+    kind = request.mimetype or "of no stated type"
+    raise UnsupportedMediaType(f'the body is {kind}: {EXPECTED}, or a form with a field "file"')
+
+
+def from_data_url(text: str) -> bytes:
+    """The bytes of `data:image/...;base64,...`; UnprocessableEntity unless all of it is exactly that."""
+    match = DATA_URL.fullmatch(text)
+    if match is None:
+        raise UnprocessableEntity(f'"image" is not a picture as a base64 data URL: {EXPECTED}')
+    try:
+        return base64.b64decode(match[1], validate=True)
+    except binascii.Error as error:
+        raise UnprocessableEntity(f"the picture is not whole base64 ({error}): send it again") from None
+
+
+def _image(request: flask.Request) -> str:
+    try:
+        body = request.get_json()
+    except (BadRequest, RecursionError):  # brackets nested thousands deep exhaust the parser's stack
+        raise BadRequest(f"the body is not valid JSON: {EXPECTED}") from None
+    image = body.get("image") if isinstance(body, dict) else None
+    if not isinstance(image, str):
+        raise UnprocessableEntity(f'the JSON has no text called "image": {EXPECTED}')
+    return image
