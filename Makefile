@@ -18,7 +18,7 @@ help: ## print this list
 train: .venv/installed-train ## train the network from scratch
 	$(IN_VENV) train_scratch.py $(ARGS)
 
-demo: .venv/installed-demo ## serve the page on which you draw digits
+demo: .venv/compiled ## serve the page on which you draw digits
 	$(IN_VENV) -m webdemo $(ARGS)
 
 test: .venv/installed-test ## run the tests
@@ -38,6 +38,11 @@ setup: $(STAMPS) ## install everything and stop
 $(STAMPS): .venv/installed-%: .venv/made setup.cfg constraints.txt pyproject.toml
 	@echo 'Installing into .venv what "make $*" needs ...'
 	@$(IN_VENV) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	@touch $@
+
+# So that the demo's first answer does not wait for Numba.
+.venv/compiled: .venv/installed-demo $(wildcard nncore/kernels/*.py)
+	@$(IN_VENV) -m nncore warmup weights/reference.npz
 	@touch $@
 
 # .venv/made holds the folder for which .venv was made. .venv is made anew where that has moved (the installed nncore

@@ -1,9 +1,10 @@
-"""The command line: python -m nncore gradcheck | summary | evaluate | predict."""
+"""The command line: python -m nncore gradcheck | summary | warmup | evaluate | predict."""
 
 import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,14 +63,26 @@ def check_gradients(options: argparse.Namespace) -> int:
 
 def summarise(options: argparse.Namespace) -> int:
     """Print a network's table of layers, and how it was trained if it comes from a file."""
-    if options.network in MODELS:
-        print(MODELS[options.network]().summary())
-        return 0
-    network = Sequential.load(options.network)
+    network = _network(options.network)
     print(network.summary())
     if network.made_by:  # as JSON, because a stranger's text may hold what would upset a terminal
         print(f"made by: {json.dumps(network.made_by, indent=1)}")
     return 0
+
+
+def warm_up(options: argparse.Namespace) -> int:
+    """Predict once, for which Numba compiles its kernels; it keeps them on the disk for the next time."""
+    network = _network(options.network)
+    print("compiling ...", end=" ", flush=True)
+    began = time.perf_counter()
+    network.predict(np.zeros((1, *network.input_shape), network.dtype))
+    print(f"done in {time.perf_counter() - began:.1f} s")
+    return 0
+
+
+def _network(name: str) -> Sequential:
+    """A fresh network of one of our models, or the one in a weights file."""
+    return MODELS[name]() if name in MODELS else Sequential.load(name)
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -142,6 +155,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--dataset", choices=["auto", *DATASETS], default="auto", help="(default: auto)")
     command.add_argument("--data-dir", type=Path, help="folder with the four MNIST files")
     command.set_defaults(command=evaluate)
+
+    command = command_parser("warmup", "compile what a network needs, ahead of its first use")
+    command.add_argument("network", help=f"{', '.join(MODELS)}, or a weights file")
+    command.set_defaults(command=warm_up)
 
     command = command_parser("predict", "read the digits in each picture")
     command.add_argument("weights", type=Path, help="a weights file, for instance weights/reference.npz")

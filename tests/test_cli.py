@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -63,7 +64,7 @@ def assert_refused(outcome, *words):
 def test_help_names_every_command(run):
     status, out, err = run("--help")
     assert (status, err) == (0, "")
-    for command in ("gradcheck", "summary", "evaluate", "predict"):
+    for command in ("gradcheck", "summary", "warmup", "evaluate", "predict"):
         assert f"\n    {command}" in out
         status, text, _ = run(command, "--help")
         assert status == 0
@@ -191,7 +192,7 @@ def test_a_strangers_note_cannot_write_to_the_terminal(run, tmp_path):
 # Bad weights
 
 
-@pytest.mark.parametrize("command", ["summary", "evaluate", "predict"])
+@pytest.mark.parametrize("command", ["summary", "warmup", "evaluate", "predict"])
 @pytest.mark.parametrize("content", [None, b"", b"text", b"PK\3\4" + bytes(100)])
 def test_bad_weights_are_refused_by_every_command(run, tmp_path, command, content):
     path = tmp_path / "w.npz"
@@ -213,6 +214,19 @@ def test_a_network_that_does_not_read_digits_is_refused(run, tmp_path, command, 
     Sequential([Flatten(), Dense(units)], input_shape).save(path)
     message = run(command, path, *["picture.png"] * (command == "predict"))
     assert_refused(message, path, input_shape, (units,), "(28, 28, 1) to (10,)")
+
+
+# warmup
+
+
+def test_warmup_runs_the_network_once(run, weights, monkeypatch):
+    predicted = []
+    monkeypatch.setattr(Sequential, "predict", lambda network, x: predicted.append(x.shape))
+    for network in (weights, "compact"):
+        status, out, err = run("warmup", network)
+        assert (status, err) == (0, "")
+        assert re.fullmatch(r"compiling \.\.\. done in \d+\.\d s\n", out)
+    assert predicted == [(1, 28, 28, 1)] * 2
 
 
 # evaluate
