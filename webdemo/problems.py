@@ -8,6 +8,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 
 from webdemo.uploads import LARGEST_REQUEST
 
+TOO_LARGE = f"the request is larger than {LARGEST_REQUEST // 2**20} MiB: send a smaller picture"
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -34,5 +35,5 @@ def _sentence(error: HTTPException) -> str:
         case MethodNotAllowed():
             return f"this address takes only {', '.join(sorted(error.valid_methods or ()))}"
         case RequestEntityTooLarge():
-            return f"the request is larger than {LARGEST_REQUEST // 2**20} MiB: send a smaller picture"
+            return TOO_LARGE
     return error.description or error.name

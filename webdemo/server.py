@@ -9,7 +9,7 @@ from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer, TcpWSGIServer
 from waitress.task import ErrorTask
 
-from webdemo.problems import MEDIA_TYPE, problem
+from webdemo.problems import MEDIA_TYPE, TOO_LARGE, problem
 from webdemo.service import MOST_WAITING
 from webdemo.uploads import LARGEST_REQUEST
 
@@ -22,7 +22,8 @@ class ProblemTask(ErrorTask):  # type: ignore[misc]
         error = self.request.error
         # A transfer coding that waitress does not know is the client's mistake as much as any other broken header.
         status = 400 if error.code == 501 else error.code
-        body = problem(status, f"the server cannot make sense of the request ({error.body})")
+        detail = TOO_LARGE if status == 413 else f"the server cannot make sense of the request ({error.body})"
+        body = problem(status, detail)
         self.status = f"{status} {HTTPStatus(status).phrase}"
         self.response_headers += [("Content-Type", MEDIA_TYPE), ("X-Content-Type-Options", "nosniff")]
         self.set_close_on_finish()
@@ -45,9 +46,10 @@ def make_server(app: Flask, host: str, port: int) -> BaseWSGIServer:
         sockets=[listening],
         # Some more than may wait for a reading, so that the page is still served, and refusals too.
         threads=MOST_WAITING + 8,
-        connection_limit=4 * MOST_WAITING,
+        connection_limit=2 * MOST_WAITING,
         channel_timeout=30,
-        # Flask refuses what is too large; waitress cuts off what goes on and on. Nothing goes to the disk.
+        # Flask refuses what is too large, after all of it has come: a browser that is cut off while it sends does not
+        # listen to why. Only what goes on and on is cut off. Nothing overflows to the disk.
         max_request_body_size=2 * LARGEST_REQUEST,
         inbuf_overflow=2 * LARGEST_REQUEST + 1,
         outbuf_overflow=2 * LARGEST_REQUEST,

@@ -48,7 +48,7 @@ def test_what_is_a_little_too_large_is_told_the_limit(port):
     head = f"POST /api/predict HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
     status, headers, body = ask(port, head.encode() + b" " * length)
     assert (status, headers["Content-Type"]) == (413, "application/problem+json")
-    assert "8 MiB" in json.loads(body)["detail"]
+    assert "16 MiB" in json.loads(body)["detail"]
 
 
 def test_a_port_in_use_is_an_error(port, weights):

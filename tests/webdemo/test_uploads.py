@@ -119,7 +119,7 @@ def as_form(content: bytes) -> dict[str, object]:
 def test_large_requests_are_refused(client, body):
     answer = client.post("/api/predict", **body)
     assert (answer.status_code, answer.mimetype) == (413, "application/problem+json")
-    assert "8 MiB" in answer.json["detail"]
+    assert "16 MiB" in answer.json["detail"]
 
 
 def test_no_upload_reaches_the_disk(client, monkeypatch):
