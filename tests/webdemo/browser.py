@@ -96,6 +96,10 @@ class Page:
         self.server = server
         self.expected_errors: tuple[str, ...] = ()  # parts of the console messages that a test provokes
 
+    def forget(self) -> None:
+        """Let the browser forget what it kept for the page."""
+        self.command("Storage.clearDataForOrigin", origin=self.server.address.rstrip("/"), storageTypes="all")
+
     def open(self) -> None:
         """Load the page anew, and wait until its modules run."""
         self.driver.get(self.server.address)
@@ -127,19 +131,27 @@ class Page:
         """Which of undo, redo and clear can be pressed."""
         return " ".join(name for name in ("undo", "redo", "clear") if self.find(name).is_enabled())
 
+    def pixels(self, canvas: str, expression: str) -> Any:
+        """A JavaScript expression of the `data` (RGBA) and the `width` of a canvas."""
+        # Of a copy, because browsers advise against reading the one that is drawn on.
+        return self.script(
+            f"""const canvas = document.getElementById(arguments[0]);
+            const {{ width, height }} = canvas;
+            const copy = Object.assign(document.createElement("canvas"), {{ width, height }});
+            const context = copy.getContext("2d", {{ willReadFrequently: true }});
+            context.drawImage(canvas, 0, 0);
+            const {{ data }} = context.getImageData(0, 0, width, height);
+            return {expression};""",
+            canvas,
+        )
+
     def ink(self) -> int:
         """How many pixels of the pad are not empty."""
-        return int(
-            self.script(
-                """const pad = document.getElementById("pad");
-                const { data } = pad.getContext("2d").getImageData(0, 0, pad.width, pad.height);
-                return data.filter((value, i) => i % 4 === 3 && value > 0).length;"""
-            )
-        )
+        return int(self.pixels("pad", "data.filter((value, i) => i % 4 === 3 && value > 0).length"))
 
     def problem(self) -> str:
         """The error that is shown, if any."""
-        return str(self.script('const e = document.getElementById("problem"); return e.hidden ? "" : e.innerText')).strip()
+        return str(self.find("problem").text)
 
     def bars(self) -> list[str]:
         return list(self.script('return [...document.querySelectorAll("#bars li")].map((row) => row.textContent)'))
@@ -163,6 +175,14 @@ class Page:
                 builder.pointer_action.move_to(pad, *point, **felt)
             builder.pointer_action.pointer_up()
         builder.perform()
+
+    def set_width(self, width: int) -> None:
+        """Choose the width of the pen."""
+        self.script(
+            "const [slider, width] = arguments; slider.value = width; slider.dispatchEvent(new Event('input'))",
+            self.find("width"),
+            width,
+        )
 
     def press(self, *keys: str) -> None:
         """Press keys together, such as Keys.CONTROL and "z", where the focus is."""
@@ -238,8 +258,8 @@ class Page:
 
     def screenshot(self, name: str) -> None:
         """The whole page, for people to look at."""
-        size = self.script("const { scrollWidth, scrollHeight } = document.documentElement; return [scrollWidth, scrollHeight]")
-        clip = {"x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1}
+        page = self.script("return [document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
+        clip = {"x": 0, "y": 0, "width": page[0], "height": page[1], "scale": 1}
         picture = self.command("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
         SCREENSHOTS.mkdir(exist_ok=True)
         (SCREENSHOTS / f"{name}.png").write_bytes(base64.b64decode(picture["data"]))
@@ -250,12 +270,15 @@ class Page:
         return [each for each in messages if not any(part in each for part in self.expected_errors)]
 
 
-def reading(digit: int, verdict: str = "digit", probabilities: dict[int, float] | None = None) -> dict[str, Any]:
+def reading(
+    digit: int, verdict: str = "digit", probabilities: dict[int, float] | None = None, seen: str | None = None
+) -> dict[str, Any]:
     """One digit of an answer, certain unless probabilities are given."""
     shares = [0.0] * 10
     for each, share in (probabilities or {digit: 1.0}).items():
         shares[each] = share
-    return {"digit": digit, "probabilities": shares, "verdict": verdict, "box": [70, 50, 140, 180], "seen": data_url(BLOCK)}
+    box = [70, 50, 140, 180]
+    return {"digit": digit, "probabilities": shares, "verdict": verdict, "box": box, "seen": seen or data_url(BLOCK)}
 
 
 def data_url(image: Bytes) -> str:

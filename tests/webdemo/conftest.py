@@ -36,8 +36,7 @@ def page(chromium: Any, server: Server) -> Iterator[Page]:
     """The page as somebody finds it who was never there. At the end the console must be free of complaints."""
     page = Page(chromium, server)
     page.look()
-    page.open()
-    chromium.execute_script("localStorage.clear()")
+    page.forget()
     page.open()
     page.errors()  # of the test before
     yield page

@@ -1,6 +1,6 @@
 // The answer: the digit large, the words, ten bars, the time.
 
-import { about, percent, sign, verdict } from "./words.js";
+import { about, candidates, percent, sign, verdict } from "./words.js";
 
 /** @typedef {import("./client.js").Reading} Reading */
 
@@ -79,11 +79,12 @@ export class AnswerView {
 
   /** @param {Reading | null} reading */
   #fill(reading) {
+    const likely = reading && { sure: [reading.digit], unsure: candidates(reading), refused: [] }[kind(reading)];
     this.#rows.forEach(({ row, fill, share }, digit) => {
       const probability = reading ? reading.probabilities[digit] : 0;
       fill.style.transform = `scaleX(${probability})`;
       share.textContent = reading ? percent(probability) : BLANK;
-      row.className = reading && digit === reading.digit ? `winner ${kind(reading)}` : "";
+      row.className = likely?.includes(digit) ? `likely ${kind(reading)}` : "";
     });
   }
 

@@ -29,5 +29,8 @@ export function listen() {
     event.preventDefault();
     if (!event.repeat || id === "undo" || id === "redo") document.getElementById(id).click();
   });
-  if (APPLE) for (const key of document.querySelectorAll("kbd")) key.textContent = key.textContent.replace("Ctrl+", "⌘");
+  if (!APPLE) return;
+  const apple = (text) => text.replace("Ctrl+Y", "⇧⌘Z").replace("Ctrl+", "⌘");
+  for (const key of document.querySelectorAll("kbd")) key.textContent = apple(key.textContent);
+  for (const each of document.querySelectorAll("[aria-keyshortcuts]")) each.title = apple(each.title);
 }

@@ -27,15 +27,21 @@ const width = byId("width");
 
 const pad = new Pad(byId("pad"), {
   width: () => Number(width.value),
-  onMove: read,
-  onStroke: (stroke) => stroke ? changeTo([...history.present, stroke]) : readAnew(),
+  onMove: () => {
+    byId("hint").hidden = true;
+    read();
+  },
+  onStroke: (stroke) => changeTo(stroke ? [...history.present, stroke] : history.present),
 });
 const answerView = new AnswerView(choose);
 const wrongView = new WrongView(showProblem);
 const reader = new Reader({
   ask,
   onAnswer: show,
-  onProblem: (problem) => showProblem(problem?.message ?? ""),
+  onProblem: (problem) => {
+    if (problem) clearAnswer("Not read yet.");
+    showProblem(problem?.message ?? "");
+  },
 });
 
 /** The drawing as it is now: a picture file with nothing drawn over it goes as it is, all else as the pad shows it. */
@@ -48,18 +54,18 @@ function ask() {
   return { body: image, picture: { image, width: SIDE, height: SIDE } };
 }
 
-/** The drawing has grown. */
+/** The drawing has grown: the answer about less of it stays until the next one comes. */
 function read() {
-  if (live.checked) return reader.soon();
-  reader.forget();
-  clearAnswer("Press “Read it” when you are ready.");
+  if (live.checked) reader.soon();
+  else readAnew();
 }
 
-/** The drawing is another one than before. */
+/** The drawing is another one than before, about which nothing is known yet. */
 function readAnew() {
   reader.forget();
-  if (history.present.length) read();
-  else clearAnswer(verdict([]));
+  const isBlank = !history.present.length && !pad.isDrawing;
+  clearAnswer(isBlank ? verdict([]) : live.checked ? "Reading …" : "Press “Read it” when you are ready.");
+  if (live.checked && !isBlank) reader.now();
 }
 
 /** @param {readonly Mark[]} marks   what is on the pad after a step that can be undone */
@@ -132,9 +138,13 @@ async function place(file) {
   }
 }
 
+/** The nib beside the slider, and the ring under the mouse, are as wide as the strokes on the screen. */
 function showWidth() {
-  byId("width-shown").style.setProperty("--width", width.value);
-  remember("width", width.value);
+  const size = Math.round((Number(width.value) * byId("pad").clientWidth) / SIDE);
+  byId("nib").style.width = byId("nib").style.height = `${size}px`;
+  const ring = `<circle cx="32" cy="32" r="${size / 2}" fill="none" stroke="#888"/>`;
+  const picture = `<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64">${ring}</svg>`;
+  byId("pad").style.cursor = `url("data:image/svg+xml,${encodeURIComponent(picture)}") 32 32, crosshair`;
 }
 
 byId("undo").addEventListener("click", () => travel(undo(history)));
@@ -144,9 +154,13 @@ byId("predict").addEventListener("click", () => reader.now());
 byId("problem-close").addEventListener("click", () => showProblem(""));
 live.addEventListener("change", () => {
   remember("live", String(live.checked));
-  if (live.checked) readAnew();
+  readAnew();
 });
-width.addEventListener("input", showWidth);
+width.addEventListener("input", () => {
+  remember("width", width.value);
+  showWidth();
+});
+addEventListener("resize", showWidth);
 byId("samples").append(...sampleButtons(changeTo));
 receive({ input: byId("file"), button: byId("upload"), target: byId("drop") }, place);
 listen();

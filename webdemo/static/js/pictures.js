@@ -74,22 +74,18 @@ export function receive({ input, button, target }, onFile) {
     onFile(file);
   });
 
-  let depth = 0; // of the elements under the pointer, each of which is entered before the last one is left
-  const show = (change) => {
-    depth = Math.max(depth + change, 0);
-    target.hidden = depth === 0;
-  };
-  const ifFiles = (act) => (event) => {
+  document.addEventListener("dragover", (event) => {
     if (!event.dataTransfer.types.includes("Files")) return;
     event.preventDefault();
-    act(event);
-  };
-  document.addEventListener("dragenter", ifFiles(() => show(1)));
-  document.addEventListener("dragleave", ifFiles(() => show(-1)));
-  document.addEventListener("dragover", ifFiles((event) => (event.dataTransfer.dropEffect = "copy")));
+    event.dataTransfer.dropEffect = "copy";
+    target.hidden = false;
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) target.hidden = true; // out of the window, not only out of one element
+  });
   document.addEventListener("drop", (event) => {
     event.preventDefault(); // never leave the page for what was dropped on it
-    show(-depth);
+    target.hidden = true;
     onFile(event.dataTransfer.files[0]);
   });
 }

@@ -8,7 +8,7 @@ const PEN = 16;
 
 // Strokes are parted by "|", points by a space. A point given twice makes a corner.
 const DIGITS = [
-  "150,52 116,60 90,88 78,132 82,180 104,218 140,230 176,214 198,174 200,124 184,78 158,56 132,54",
+  "150,53 116,58 88,88 77,132 82,180 104,218 140,230 176,214 198,174 200,124 184,78 158,56 146,52",
   "112,92 134,72 150,52 150,52 147,112 144,170 142,230",
   "84,102 94,70 126,52 162,60 182,88 176,120 152,154 118,190 84,224 84,224 122,218 160,222 206,222",
   "88,76 120,54 158,56 180,82 168,114 130,134 130,134 170,142 194,172 186,208 148,230 108,226 80,206",
@@ -34,15 +34,18 @@ function strokes(text, width = PEN, shrink = 1, left = 0, top = 0) {
   }));
 }
 
+const LETTER_A = "76,230 140,52 140,52 204,230|102,170 178,168";
+
 /** A number, its digits side by side. @param {readonly number[]} digits */
 const row = (digits) => digits.flatMap((digit, i) => strokes(DIGITS[digit], 9, 0.45, 4 + i * 68 - 24, 76));
 
-/** @type {readonly {name: string, strokes: readonly Stroke[]}[]} */
+/** @type {readonly {name: string, strokes: readonly Stroke[], wide?: boolean}[]} */
 export const SAMPLES = [
   ...DIGITS.map((digit, i) => ({ name: `a ${i}`, strokes: strokes(digit) })),
   { name: "a 4 or a 9", strokes: strokes(FOUR_OR_NINE) },
   { name: "a scribble", strokes: strokes(SCRIBBLE, 10) },
-  { name: "the number 2026", strokes: row([2, 0, 2, 6]) },
+  { name: "the letter A", strokes: strokes(LETTER_A) },
+  { name: "the number 2026", strokes: row([2, 0, 2, 6]), wide: true },
 ];
 
 /** @param {(strokes: readonly Stroke[]) => void} onChoose @returns {HTMLElement[]} a button for each sample */
@@ -50,17 +53,17 @@ export const sampleButtons = (onChoose) =>
   SAMPLES.map((sample) => {
     const button = document.createElement("button");
     button.type = "button";
-    button.className = "sample";
+    button.className = sample.wide ? "sample wide" : "sample";
     button.setAttribute("aria-label", `Try ${sample.name}`);
-    button.append(drawn(sample.strokes));
+    button.append(drawn(sample));
     button.addEventListener("click", () => onChoose(sample.strokes));
     return button;
   });
 
-/** @param {readonly Stroke[]} strokes */
-function drawn(strokes) {
+/** @param {typeof SAMPLES[number]} sample */
+function drawn({ strokes, wide }) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", `0 0 ${SIDE} ${SIDE}`);
+  svg.setAttribute("viewBox", wide ? `0 ${SIDE / 4} ${SIDE} ${SIDE / 2}` : `20 20 ${SIDE - 40} ${SIDE - 40}`);
   svg.setAttribute("aria-hidden", "true");
   for (const { width, points } of strokes) {
     const path = document.createElementNS("http://www.w3.org/2000/svg", "path");

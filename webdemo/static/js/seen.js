@@ -16,20 +16,20 @@ const byId = (id) => document.getElementById(id);
 /** @param {Picture} picture   what was sent @param {readonly Reading[]} readings @param {number} chosen */
 export async function showSteps(picture, readings, chosen) {
   const { box, seen } = readings[chosen];
-  byId("steps").hidden = !(box && seen);
-  byId("unseen").hidden = Boolean(box && seen);
-  if (!box || !seen) return;
+  if (!box || !seen) return hideSteps();
+  byId("saw").classList.remove("empty");
   drawBoxes(blank("step-found"), picture, readings, chosen);
   drawCut(blank("step-cut"), picture, box);
   byId("seen").src = seen;
   byId("seen").alt = `The ${FRAME} by ${FRAME} pixels that the network saw`;
   const pixels = await pixelsOf(seen);
-  if (byId("seen").src === seen) drawScaled(blank("step-scaled"), pixels); // else a newer answer has come
+  if (byId("seen").src === seen) drawScaled(blank("step-scaled"), pixels); // else there is a newer answer, or none
 }
 
+/** They keep their place, so that nothing on the page moves when they come and go. */
 export function hideSteps() {
-  byId("steps").hidden = true;
-  byId("unseen").hidden = false;
+  byId("saw").classList.add("empty");
+  byId("seen").removeAttribute("src"); // of a picture that is still on its way to step three
 }
 
 /**

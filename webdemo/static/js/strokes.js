@@ -26,6 +26,7 @@ export function outline(points) {
   const [first] = points;
   const last = points[points.length - 1];
   let path = `M${first[0]} ${first[1]}`;
+  if (points.length > 1) path += `L${middle(first, points[1]).join(" ")}`;
   for (let i = 1; i < points.length - 1; i++) {
     path += `Q${points[i][0]} ${points[i][1]} ${middle(points[i], points[i + 1]).join(" ")}`;
   }

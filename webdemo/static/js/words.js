@@ -12,21 +12,23 @@ export const sign = ({ verdict, digit }) => (verdict === "not a digit" ? "?" : S
 /** @param {number} share of 1 */
 export const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
-/** @param {Reading} reading @returns {string} such as "4 or 9" */
-function candidates({ probabilities }) {
-  const named = probabilities
+/** What it may be, the most probable first. @param {Reading} reading @returns {number[]} */
+export const candidates = ({ probabilities }) =>
+  probabilities
     .map((probability, digit) => ({ probability, digit }))
     .sort((a, b) => b.probability - a.probability)
     .filter(({ probability }, rank) => rank === 0 || (rank < MOST_NAMED && probability >= WORTH_NAMING))
     .map(({ digit }) => digit);
-  const last = named.pop();
-  return named.length ? `${named.join(", ")} or ${last}` : `${last}`;
-}
+
+/** @param {readonly number[]} digits @returns {string} such as "4, 7 or 9" */
+const either = (digits) => digits.join(", ").replace(/, (\d)$/, " or $1");
 
 /** @param {Reading} reading @param {string} subject such as "This" or "The second" */
 function sentence(reading, subject) {
   if (reading.verdict === "not a digit") return `${subject} does not look like a digit.`;
-  if (reading.verdict === "unsure") return `${subject === "This" ? "Might" : `${subject} might`} be ${candidates(reading)}.`;
+  if (reading.verdict === "unsure") {
+    return `${subject === "This" ? "Might" : `${subject} might`} be ${either(candidates(reading))}.`;
+  }
   return `${subject} is ${reading.digit === 8 ? "an" : "a"} ${reading.digit}.`;
 }
 
