@@ -1,18 +1,68 @@
-"""A stand-in until the rules are here."""
+"""Is it a digit, and which: three verdicts from the shape of the ink and the probabilities of the network.
+
+A network of ten classes knows digits only: it calls a triangle a 0 with 100 %. These rules catch what is plainly
+something else. Percent called no digit, by the reference network; digits of 30 writers and outliers (those of
+`benchmarks/outliers.py`) drawn with pens of 8 to 28 pixels on a pad of 280, and MNIST's test set:
+
+    rule                     writers   MNIST   what it catches
+    much wider than high         0.0     0.3   scribbles 46, signs 19
+    filled, or a speck           0.0     0.6   dots 100, filled shapes 79, noise 61
+    far too much ink             0.2     0.0   smileys 94, spirals 75, zigzags 56, two digits as one 19
+    flat probabilities           0.2     0.0   scribbles 28, filled shapes 20, outlines 13, two digits 13
+    all of them                  0.4     0.9   (1.0 with a pen of 8 pixels)
+
+"Unsure" are 2 % of the writers' digits that were read rightly, and 45 % of those read wrongly. What passes for a digit
+all the same: letters 71, outlines of shapes 68, signs 60, two digits as one 51.
+"""
 
 from typing import Literal
+
+import numpy as np
 
 from nncore.preprocess import Found
 from nncore.types import Array
 
 Verdict = Literal["digit", "unsure", "not a digit"]
 
+WIDEST = 1.6  # width / height
+THICKEST = 0.25  # width of the stroke / longer side
+LONGEST = 3.4  # length of the stroke / longer side
+FLATTEST = 1.2  # entropy of the probabilities, in nats; that of ten equal ones is 2.3
+SURE = 0.75  # the probability from which the network is believed
+WORTH_NAMING, MOST_NAMED = 0.1, 3
+
 
 def judge(found: Found, probabilities: Array) -> Verdict:
-    """Stand-in."""
-    return "digit" if probabilities.max() > 0.6 else "unsure"
+    """The verdict on one digit that was found; `probabilities` (10,) are the network's, of 0 to 9."""
+    if _odd_shape(found) or _entropy(probabilities) > FLATTEST:
+        return "not a digit"
+    return "digit" if probabilities.max() >= SURE else "unsure"
 
 
 def candidates(probabilities: Array) -> list[int]:
-    """Stand-in."""
-    return [int(digit) for digit in probabilities.argsort()[-2:]]
+    """The digits worth naming where it is unsure, one to three, the most probable first: "might be 4 or 9"."""
+    ranked = np.argsort(-probabilities, kind="stable")[:MOST_NAMED]
+    return [int(digit) for digit in ranked if digit == ranked[0] or probabilities[digit] >= WORTH_NAMING]
+
+
+def _odd_shape(found: Found) -> bool:
+    """Much wider than high, filled, a speck, or with far more ink than a digit needs."""
+    _, _, width, height = found.box
+    thickness, length = stroke_size(found)
+    side = max(width, height)
+    return width > WIDEST * height or thickness > THICKEST * side or length > LONGEST * side
+
+
+def stroke_size(found: Found) -> tuple[float, float]:
+    """How thick the stroke is and how long, in pixels, from the area of the ink and its edge.
+
+    A line of length l and thickness t has an area of l t and an edge of nearly 2 l. Edges are counted between pixels,
+    across and down, which overrates a line by 4 / pi on average over its directions.
+    """
+    inked = np.pad(2 * found.ink.astype(np.int64) >= found.ink.max(), 1)
+    edge = np.pi / 4 * sum(int(np.diff(inked, axis=axis).sum()) for axis in (0, 1))
+    return 2 * int(inked.sum()) / edge, edge / 2
+
+
+def _entropy(probabilities: Array) -> float:
+    return float(-(probabilities * np.log(np.maximum(probabilities, 1e-30))).sum())
