@@ -258,6 +258,7 @@ class Page:
 
     def screenshot(self, name: str) -> None:
         """The whole page, for people to look at."""
+        self.script("document.getAnimations().forEach((animation) => animation.finish())")
         page = self.script("return [document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
         clip = {"x": 0, "y": 0, "width": page[0], "height": page[1], "scale": 1}
         picture = self.command("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.webdemo.browser import ONE, SEVEN, THREE, Page
+from tests.webdemo.browser import ONE, SEVEN, THREE, Page, reading
 
 
 def moved(strokes, left, top, scale=1.0):
@@ -43,6 +43,12 @@ def test_all_samples_are_read_as_what_they_are(page: Page):
     for digit in range(10):
         page.sample(f"a {digit}")
         page.wait_for("digit", str(digit))
+
+
+def test_a_scribble_is_no_digit(page: Page):
+    page.sample("a scribble")
+    page.wait_for("digit", "?")
+    assert page.text("verdict") == "This does not look like a digit."
 
 
 @pytest.mark.parametrize("width", [4, 40])
@@ -251,9 +257,33 @@ def test_several_digits_of_which_some_are_in_doubt(page: Page):
     page.draw(SEVEN)
     page.wait_for("digit", "80?")
     assert page.text("verdict") == (
-        "This might say 80?. The second might be 0, 6 or 9. The third does not look like a digit."
+        "This might say “80?”. The second might be 0, 6 or 9. The third does not look like a digit."
     )
     page.screenshot("several-in-doubt")
+
+
+def test_the_words(page: Page):
+    seven, eight, odd = reading(7), reading(8), reading(1, "not a digit")
+    doubt = reading(4, "unsure", {4: 0.5, 9: 0.3, 7: 0.15, 1: 0.05})
+    sentences = {
+        "Nothing drawn yet.": [],
+        "This is a 7.": [seven],
+        "This is an 8.": [eight],
+        "This does not look like a digit.": [odd],
+        "Might be 4, 9 or 7.": [doubt],
+        "Might be 4.": [reading(4, "unsure", {4: 0.7, 9: 0.09, 8: 0.08})],
+        "This says 78.": [seven, eight],
+        "These do not look like digits.": [odd, odd],
+        "This might say “?7”. The first does not look like a digit.": [odd, seven],
+        "This might say “77777777774”. Number 11 might be 4, 9 or 7.": [seven] * 10 + [doubt],
+        "This might say “7????”. 4 of them are in doubt.": [seven, odd, odd, odd, odd],
+    }
+    said = page.driver.execute_async_script(
+        """const [all, done] = arguments;
+        import("/static/js/words.js").then(({ verdict }) => done(all.map(verdict)));""",
+        list(sentences.values()),
+    )
+    assert said == list(sentences)
 
 
 def test_what_the_network_saw(page: Page):

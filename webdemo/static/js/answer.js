@@ -28,7 +28,7 @@ export class AnswerView {
 
   /** Nothing is known of the drawing. @param {string} words   why */
   clear(words) {
-    this.#digit.replaceChildren(BLANK);
+    this.#digit.replaceChildren(letter(BLANK, "nothing"));
     this.#digit.style.setProperty("--count", "1");
     this.#say(words);
     this.#time.textContent = "";
@@ -43,7 +43,7 @@ export class AnswerView {
    */
   show(answer, milliseconds) {
     const readings = answer.digits;
-    this.#digit.replaceChildren(...readings.map(large));
+    this.#digit.replaceChildren(...readings.map((each) => letter(sign(each), kind(each))));
     this.#digit.style.setProperty("--count", String(readings.length));
     this.#say(verdict(readings));
     const here = answer.milliseconds.toFixed(1);
@@ -70,9 +70,7 @@ export class AnswerView {
       picture.alt = "";
       button.append(picture);
     }
-    const name = document.createElement("span");
-    name.textContent = sign(reading) + (reading.verdict === "unsure" ? "?" : "");
-    button.append(name);
+    button.append(letter(sign(reading) + (reading.verdict === "unsure" ? "?" : ""), "name"));
     button.addEventListener("click", () => this.#onChoose(i));
     return button;
   }
@@ -105,27 +103,22 @@ const kind = ({ verdict }) => ({ unsure: "unsure", "not a digit": "refused" })[v
 const inWords = (reading) =>
   reading.verdict === "not a digit" ? "not a digit" : `${reading.digit}${reading.verdict === "unsure" ? ", unsure" : ""}`;
 
-/** @param {Reading} reading */
-function large(reading) {
-  const letter = document.createElement("span");
-  letter.className = kind(reading);
-  letter.textContent = sign(reading);
-  return letter;
+/** @param {string} text @param {string} className */
+function letter(text, className) {
+  const span = document.createElement("span");
+  span.className = className;
+  span.textContent = text;
+  return span;
 }
 
 /** A row such as "7  98.2 %", with a bar between the two that says the same to the eye. @param {number} digit */
 function bar(digit) {
   const row = document.createElement("li");
-  const name = document.createElement("span");
-  const track = document.createElement("span");
   const fill = document.createElement("span");
-  const share = document.createElement("span");
-  name.className = "name";
-  name.textContent = String(digit);
-  track.className = "track";
+  const track = letter("", "track");
   track.setAttribute("aria-hidden", "true");
   track.append(fill);
-  share.className = "share";
-  row.append(name, " ", track, " ", share);
+  const share = letter(BLANK, "share");
+  row.append(letter(String(digit), "name"), " ", track, " ", share);
   return { row, fill, share };
 }

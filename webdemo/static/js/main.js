@@ -54,10 +54,11 @@ function ask() {
   return { body: image, picture: { image, width: SIDE, height: SIDE } };
 }
 
-/** The drawing has grown: the answer about less of it stays until the next one comes. */
+/** The drawing grows: the answer about less of it stays until the next one comes. */
 function read() {
-  if (live.checked) reader.soon();
-  else readAnew();
+  if (!live.checked) readAnew();
+  else if (pad.isDrawing) reader.soon();
+  else reader.now();
 }
 
 /** The drawing is another one than before, about which nothing is known yet. */

@@ -19,7 +19,9 @@ const DIGITS = [
   "178,80 150,54 112,62 102,94 126,124 164,150 184,188 166,222 130,232 96,212 98,178 126,148 160,120 180,92 174,72",
   "182,94 164,60 124,56 96,84 102,120 134,138 168,122 184,88 184,88 182,140 174,190 160,232",
 ];
-const FOUR_OR_NINE = "112,74 98,108 104,142 138,152 178,142|174,66 178,140 170,232";
+const FOUR_OR_NINE = "142,60 100,104 104,142 138,152 178,142|174,66 178,140 170,232";
+const NOUGHT_OR_SIX =
+  "150,39 116,60 90,88 78,132 82,180 104,218 140,230 176,214 190,184 186,115 170,95 140,83 110,93 90,111";
 const SCRIBBLE =
   "60,120 110,60 90,170 150,70 120,210 190,80 150,220 220,110 180,210 230,160 70,190 200,60 60,80 220,200 100,230 60,140";
 
@@ -34,8 +36,6 @@ function strokes(text, width = PEN, shrink = 1, left = 0, top = 0) {
   }));
 }
 
-const LETTER_A = "76,230 140,52 140,52 204,230|102,170 178,168";
-
 /** A number, its digits side by side. @param {readonly number[]} digits */
 const row = (digits) => digits.flatMap((digit, i) => strokes(DIGITS[digit], 9, 0.45, 4 + i * 68 - 24, 76));
 
@@ -43,8 +43,8 @@ const row = (digits) => digits.flatMap((digit, i) => strokes(DIGITS[digit], 9, 0
 export const SAMPLES = [
   ...DIGITS.map((digit, i) => ({ name: `a ${i}`, strokes: strokes(digit) })),
   { name: "a 4 or a 9", strokes: strokes(FOUR_OR_NINE) },
+  { name: "a 0 or a 6", strokes: strokes(NOUGHT_OR_SIX) },
   { name: "a scribble", strokes: strokes(SCRIBBLE, 10) },
-  { name: "the letter A", strokes: strokes(LETTER_A) },
   { name: "the number 2026", strokes: row([2, 0, 2, 6]), wide: true },
 ];
 

@@ -4,6 +4,7 @@
 
 const WORTH_NAMING = 0.1; // probability from which a digit is named beside the most probable one
 const MOST_NAMED = 3;
+const MOST_DOUBTS = 3; // explained one by one
 const ORDINALS = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"];
 
 /** "?" where the network refuses to see a digit. @param {Reading} reading */
@@ -33,7 +34,7 @@ function sentence(reading, subject) {
 }
 
 /** @param {number} i from 0 */
-const nth = (i) => `The ${ORDINALS[i] ?? `${i + 1}th`}`;
+const nth = (i) => (i in ORDINALS ? `The ${ORDINALS[i]}` : `Number ${i + 1}`);
 
 /**
  * @param {readonly Reading[]} readings   in reading order
@@ -43,9 +44,11 @@ export function verdict(readings) {
   if (!readings.length) return "Nothing drawn yet.";
   if (readings.length === 1) return sentence(readings[0], "This");
   if (readings.every((reading) => reading.verdict === "not a digit")) return "These do not look like digits.";
-  const doubtful = readings.flatMap((reading, i) => (reading.verdict === "digit" ? [] : [sentence(reading, nth(i))]));
+  const doubts = readings.flatMap((reading, i) => (reading.verdict === "digit" ? [] : [sentence(reading, nth(i))]));
   const text = readings.map(sign).join("");
-  return [doubtful.length ? `This might say ${text}.` : `This says ${text}.`, ...doubtful].join(" ");
+  if (!doubts.length) return `This says ${text}.`;
+  const reasons = doubts.length > MOST_DOUBTS ? [`${doubts.length} of them are in doubt.`] : doubts;
+  return [`This might say “${text}”.`, ...reasons].join(" ");
 }
 
 /** What one of several digits is. @param {Reading} reading @param {number} i @param {number} count */
