@@ -91,7 +91,9 @@ def test_the_answer_is_about_the_newest_drawing(page: Page):
     )
     page.draw(THREE[:1])
     page.draw(THREE[1:])
+    page.script("return new Promise((done) => setTimeout(done, 800))")
     page.wait_for("digit", "2")
+    assert page.script("return count") == 2
 
 
 def test_a_busy_server_is_asked_again_when_it_wishes(page: Page):
