@@ -10,6 +10,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -243,9 +244,7 @@ class Page:
 
     def axe(self) -> list[str]:
         """What the accessibility checker axe finds serious or critical."""
-        import axe_core_python
-
-        self.script(Path(axe_core_python.__file__).with_name("axe.min.js").read_text())
+        self.script((files("selenium_axe_python") / "axe-core" / "axe.min.js").read_text("utf-8"))
         found = self.driver.execute_async_script(
             "const done = arguments[0]; axe.run().then(({ violations }) => done(violations))"
         )
