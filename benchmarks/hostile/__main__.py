@@ -1,0 +1,228 @@
+"""Ten thousand hostile requests, and what the demo makes of them: python -m benchmarks.hostile.
+
+They go over loopback from several connections at once. Every fifth is a good picture, whose answer must be the one it
+got when nothing else was asked. The exit status is 1 if anything was wrong, with the requests that show it.
+"""
+
+import argparse
+import http.client
+import json
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import numpy as np
+
+from benchmarks.demo_server import HOST, DemoServer, get, predict
+from benchmarks.drawing import data_url, drawn_digit, drawn_number, encoded
+from benchmarks.hostile.client import Client, complaints
+from benchmarks.hostile.messages import Message, message
+from benchmarks.hostile.wire import as_json, post
+from benchmarks.protocol import BenchmarkError
+from benchmarks.report import machine
+from nncore.errors import NNCoreError
+from nncore.options import whole_number
+
+CONNECTIONS = 8
+GOOD_PICTURES = 20
+GOOD_EVERY = 5
+ROUNDS = 10  # memory is noted after each; the first warms up
+MOST_SECONDS = 900.0
+MOST_SHOWN = 40
+GROWTH = 1.1  # times the memory after the first round: more is wrong
+
+
+@dataclass
+class Tally:
+    """What has come back so far."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    good: int = 0
+    wrong: list[str] = field(default_factory=list)
+    slowest: tuple[float, str] = (0.0, "")
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass(frozen=True)
+class GoodPicture:
+    """A picture, and what was read in it when nothing else was asked."""
+
+    request: Message
+    digits: list[dict[str, Any]]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it; the exit status: 0, 1 if anything was wrong, 2 if it could not be run."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.url:
+            return _torment(options, options.url.port, None)
+        with DemoServer() as server:
+            server.wait_until_ready()
+            return _torment(options, server.port, server)
+    except (BenchmarkError, NNCoreError, OSError) as error:
+        print(f"benchmarks.hostile: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _torment(options: argparse.Namespace, port: int, server: DemoServer | None) -> int:
+    facts = machine()
+    good = list(_good_pictures(port))
+    tally, memory = Tally(), [server.memory() if server else None]
+    began = time.monotonic()
+    edges = np.linspace(options.first, options.first + options.count, ROUNDS + 1).astype(int)
+    for start, end in pairwise(edges):
+        _round(port, options.seed, range(start, end), good, tally, began + MOST_SECONDS)
+        memory.append(server.memory() if server else None)
+    seconds = time.monotonic() - began
+    tally.wrong += _afterwards(port, good, memory, server.log() if server else "")
+    print(_report(options, tally, seconds, memory, facts))
+    return 1 if tally.wrong else 0
+
+
+def _good_pictures(port: int) -> Iterator[GoodPicture]:
+    for i in range(GOOD_PICTURES):
+        rng = np.random.default_rng(i)
+        picture = drawn_number(rng, 4) if i % 5 == 4 else drawn_digit(rng)
+        kind = ("PNG", "WEBP", "PNG", "GIF")[i % 4]
+        file = encoded(picture.convert("RGB") if kind == "GIF" else picture, kind)
+        content = post(as_json(file, kind.lower()))
+        digits = predict(port, data_url(file, kind.lower()))["digits"]
+        if not digits:
+            raise BenchmarkError(f"no digit was found in good picture {i}")
+        yield GoodPicture(Message(f"good picture {i}", content, frozenset({200}), "ask"), digits)
+
+
+def _round(port: int, seed: int, numbers: range, good: Sequence[GoodPicture], tally: Tally, deadline: float) -> None:
+    """Send these requests, each thread the next one that is left."""
+    left = iter(numbers)
+    threads = [
+        threading.Thread(target=_work, args=(port, seed, left, good, tally, deadline)) for _ in range(CONNECTIONS)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _work(
+    port: int, seed: int, left: Iterator[int], good: Sequence[GoodPicture], tally: Tally, deadline: float
+) -> None:
+    with closing(Client(port)) as client:
+        while True:
+            with tally.lock:
+                i = next(left, None)
+            if i is None:
+                return
+            if time.monotonic() > deadline:
+                with tally.lock:
+                    tally.wrong.append(f"not done after {MOST_SECONDS:.0f} seconds")
+                return
+            picture = good[i // GOOD_EVERY % len(good)] if i % GOOD_EVERY == GOOD_EVERY - 1 else None
+            _one(client, i, picture, picture.request if picture else message(seed, i), tally)
+
+
+def _one(client: Client, i: int, picture: GoodPicture | None, request: Message, tally: Tally) -> None:
+    began = time.monotonic()
+    try:
+        answers = client.send(request)
+        wrong = complaints(request, answers)
+    except (OSError, http.client.HTTPException) as error:
+        answers, wrong = [], [f"no answer: {error!r}"]
+    seconds = time.monotonic() - began
+    if picture and answers and answers[0].status == 200 and json.loads(answers[0].body)["digits"] != picture.digits:
+        wrong.append("another answer than it got alone")
+    with tally.lock:
+        tally.good += picture is not None
+        tally.statuses.update([str(answer.status) for answer in answers] or [f"none, {request.manner}"])
+        tally.wrong += [f"request {i}, {request.kind}: {text}" for text in wrong]
+        if request.manner == "ask":
+            tally.slowest = max(tally.slowest, (seconds, f"request {i}, {request.kind}"))
+
+
+def _afterwards(
+    port: int, good: Sequence[GoodPicture], memory: Sequence[dict[str, float] | None], log: str
+) -> list[str]:
+    """What is wrong with the server when all is over."""
+    wrong = []
+    client = Client(port)
+    for picture in good:
+        answers = client.send(picture.request)
+        if complaints(picture.request, answers) or json.loads(answers[0].body)["digits"] != picture.digits:
+            wrong.append(f"{picture.request.kind}, at the end: another answer than at the start")
+    client.close()
+    if get(port, "/readyz")[0] != 200:
+        wrong.append("/readyz is not 200 at the end")
+    warm, last = memory[1], memory[-1]
+    if warm and last and last["VmRSS"] > GROWTH * warm["VmRSS"]:
+        wrong.append(f"memory grew from {warm['VmRSS']:.0f} MB after the first round to {last['VmRSS']:.0f} MB")
+    lines = [line for line in log.splitlines() if "Error" in line or "exception" in line.lower()]
+    if lines:
+        wrong.append(f"the server's log tells of {len(lines)} errors, the first: {lines[0][:300]}")
+    return wrong
+
+
+def _report(
+    options: argparse.Namespace,
+    tally: Tally,
+    seconds: float,
+    memory: Sequence[dict[str, float] | None],
+    facts: dict[str, str],
+) -> str:
+    count, wrong = options.count, tally.wrong
+    lines = [
+        f"{count:,} requests with seed {options.seed} over {CONNECTIONS} connections in {seconds:.0f} s, of which "
+        f"{tally.good:,} were good pictures\n",
+        "| answer | times |",
+        "| --- | ---: |",
+        *(f"| {status} | {times:,} |" for status, times in sorted(tally.statuses.items())),
+        "",
+        f"- slowest answer: {tally.slowest[0]:.2f} s, {tally.slowest[1]}",
+    ]
+    taken = [round(now["VmRSS"]) for now in memory if now]
+    if taken and memory[-1]:
+        lines.append(
+            f"- memory of the server: {taken[0]} MB at the start, {taken[1]} after the first {count // ROUNDS:,} "
+            f"requests, then {', '.join(map(str, taken[2:]))}; {memory[-1]['VmHWM']:.0f} MB at most"
+        )
+    lines += [f"- {name}: {value}" for name, value in facts.items()]
+    lines.append(
+        f"- wrong: {len(wrong) or 'nothing'}" + (f", the first {MOST_SHOWN}:" if len(wrong) > MOST_SHOWN else "")
+    )
+    lines += [f"  - {text}" for text in wrong[:MOST_SHOWN]]
+    if any(text.startswith("request ") for text in wrong):
+        lines.append(f"\nRequest i alone: --seed {options.seed} --first i --count 1")
+    return "\n".join(lines)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.hostile", description="Send the demo requests that mean no good."
+    )
+    parser.add_argument("--count", type=whole_number(1, 10**9), default=10_000, metavar="N", help="(default: 10,000)")
+    parser.add_argument("--seed", type=whole_number(0, 2**32), default=0, metavar="N", help="(default: 0)")
+    parser.add_argument("--first", type=whole_number(0, 10**9), default=0, metavar="N", help="begin with this request")
+    parser.add_argument("--url", type=_local, help="a server that runs on this machine; default: start one")
+    return parser
+
+
+def _local(text: str) -> SplitResult:
+    url = urlsplit(text)
+    if url.scheme != "http" or url.hostname != HOST or url.port is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not of the form http://{HOST}:5000/: only this machine is attacked"
+        )
+    return url
+
+
+if __name__ == "__main__":
+    sys.exit(main())
