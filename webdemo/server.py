@@ -6,6 +6,7 @@ from http import HTTPStatus
 from flask import Flask
 from waitress import create_server
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import BaseWSGIServer, TcpWSGIServer
 from waitress.task import ErrorTask
 
@@ -31,10 +32,21 @@ class ProblemTask(ErrorTask):  # type: ignore[misc]
         self.write(body)
 
 
+class StrictParser(HTTPRequestParser):  # type: ignore[misc]
+    """Waitress's, which drops the connection without a word at `GET http://[` or a Content-Length of 5,000 digits."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:
+            raise ParsingError(str(error)) from error
+
+
 class ProblemChannel(HTTPChannel):  # type: ignore[misc]
     """A connection whose errors are problems."""
 
     error_task_class = ProblemTask
+    parser_class = StrictParser
 
 
 def make_server(app: Flask, host: str, port: int) -> BaseWSGIServer:

@@ -32,6 +32,8 @@ def test_it_serves_the_page(port):
     [
         (b"GET / HTTP/1.1\r\nno colon here\r\n\r\n", 400),
         (b"POST /api/predict HTTP/1.1\r\nContent-Length: many\r\n\r\n", 400),
+        (b"POST /api/predict HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", 400),
+        (b"GET http://[ HTTP/1.1\r\n\r\n", 400),
         (b"POST /api/predict HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
         (b"POST /api/predict HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n", 413),
         (b"GET / HTTP/1.1\r\nX: " + b"x" * 2**18 + b"\r\n\r\n", 431),
