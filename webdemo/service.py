@@ -1,11 +1,14 @@
 """Reading pictures for many visitors: a few at a time, a bounded number waiting, nobody for ever."""
 
 import io
+import logging
 import threading
+from concurrent import futures
 
 from PIL import Image, ImageDraw
 from werkzeug.exceptions import ServiceUnavailable
 
+from nncore.machine import use_threads
 from nncore.reader import DigitReader, Reading
 
 MOST_WAITING = 64  # pictures accepted and not yet answered
@@ -13,9 +16,14 @@ PATIENCE = 10.0  # seconds until one that waits is given up
 RETRY_AFTER = 1  # seconds until a refused visitor should try again
 SEVEN = ((90, 80), (190, 80), (120, 220))
 
+log = logging.getLogger("webdemo")
+
 
 class ReadingService:
-    """Reads pictures from any number of threads, `threads` of them at the same time.
+    """Reads pictures for any number of threads, in `threads` threads of its own.
+
+    Each of these computes alone: a single digit is read in a millisecond, in which a second core helps little, and
+    where that core is busy, with the visitor's browser for instance, waiting for it takes thirty times as long.
 
     Attributes:
         reader: what reads them.
@@ -26,27 +34,29 @@ class ReadingService:
         self.reader = reader
         self.ready = threading.Event()
         self._places = threading.BoundedSemaphore(MOST_WAITING)
-        self._turns = threading.BoundedSemaphore(threads)
-        threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
+        self._pool = futures.ThreadPoolExecutor(threads, "reader", initializer=use_threads, initargs=(1,))
+        self._pool.submit(self._warm_up)
 
     def _warm_up(self) -> None:
         """Read a first digit, so that no visitor waits while Numba compiles; meanwhile the page is served already."""
-        self.reader.read(_drawn_seven())
-        self.ready.set()
+        try:
+            self.reader.read(_drawn_seven())
+        except Exception:
+            log.exception("the first digit could not be read")
+        else:
+            self.ready.set()
 
     def read(self, picture: bytes) -> list[Reading]:
         """The digits of a picture file. DataError where it is none, ServiceUnavailable (503) where too many wait."""
         if not self._places.acquire(blocking=False):
             raise _full()
+        reading = self._pool.submit(self.reader.read, io.BytesIO(picture))
+        reading.add_done_callback(lambda _: self._places.release())
         try:
-            if not self._turns.acquire(timeout=PATIENCE):
-                raise _full()
-            try:
-                return self.reader.read(io.BytesIO(picture))
-            finally:
-                self._turns.release()
-        finally:
-            self._places.release()
+            return reading.result(PATIENCE)
+        except futures.TimeoutError:
+            reading.cancel()
+            raise _full() from None
 
 
 def _full() -> ServiceUnavailable:

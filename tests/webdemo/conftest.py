@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from nncore.machine import available_threads, use_threads
 from nncore.models import compact
 from tests.webdemo.browser import Page, Server, missing, start_chromium
 from webdemo import create_app
@@ -46,6 +47,13 @@ def page(chromium: Any, server: Server) -> Iterator[Page]:
         chromium.close()
     chromium.switch_to.window(chromium.window_handles[0])
     assert not errors
+
+
+@pytest.fixture(scope="session", autouse=True)
+def all_threads() -> Iterator[None]:
+    """The server tells BLAS, for the whole process, to compute with one thread: undo that for the tests to come."""
+    yield
+    use_threads(available_threads())
 
 
 @pytest.fixture(scope="session")
