@@ -33,13 +33,15 @@ class ProblemTask(ErrorTask):  # type: ignore[misc]
 
 
 class StrictParser(HTTPRequestParser):  # type: ignore[misc]
-    """Waitress's, which drops the connection without a word at `GET http://[` or a Content-Length of 5,000 digits."""
+    """Waitress's, which leaves some who ask for nonsense without an answer."""
 
     def parse_header(self, header_plus: bytes) -> None:
         try:
             super().parse_header(header_plus)
-        except ValueError as error:
+        except ValueError as error:  # of `GET http://[`, or of a Content-Length of 5,000 digits
             raise ParsingError(str(error)) from error
+        if not self.chunked and not self.content_length:
+            self.expect_continue = False  # it would wait for a body that never comes
 
 
 class ProblemChannel(HTTPChannel):  # type: ignore[misc]

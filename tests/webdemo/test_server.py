@@ -45,6 +45,10 @@ def test_what_waitress_refuses_is_a_problem_too(port, request_bytes, status):
     assert json.loads(body)["status"] == status
 
 
+def test_who_expects_to_continue_without_a_body_is_answered(port):
+    assert ask(port, b"GET /healthz HTTP/1.1\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n")[0] == 200
+
+
 def test_what_is_a_little_too_large_is_told_the_limit(port):
     length = LARGEST_REQUEST + 1
     head = f"POST /api/predict HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
