@@ -21,6 +21,7 @@ const byId = (id) => document.getElementById(id);
 let history = begin([]);
 /** @type {{answer: import("./client.js").Answer, question: import("./reader.js").Question} | null} what is shown */
 let shown = null;
+let cleared = ""; // the words in the place of an answer
 
 const live = byId("live");
 const width = byId("width");
@@ -114,7 +115,9 @@ function choose(index) {
 
 /** @param {string} words */
 function clearAnswer(words) {
+  if (!shown && words === cleared) return; // for every point of a stroke, that would be work for nothing
   shown = null;
+  cleared = words;
   answerView.clear(words);
   hideSteps();
   wrongView.offer();
