@@ -4,7 +4,7 @@ from pathlib import Path
 
 from flask import Flask, Response, render_template
 from flask_bootstrap import Bootstrap5
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, PreconditionFailed
 
 from nncore.machine import available_threads
 from nncore.reader import DigitReader
@@ -57,6 +57,9 @@ def create_app(weights: str | Path = WEIGHTS, threads: int | None = None) -> Fla
 
     @app.after_request
     def protect(response: Response) -> Response:
+        if response.status_code == 412:  # Flask's answer to a condition on a file, without a word
+            response.close()
+            response = refusal(PreconditionFailed())
         response.headers.update(HEADERS)
         return response
 

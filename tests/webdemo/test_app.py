@@ -63,3 +63,9 @@ def test_missing_and_unfit_weights_are_named(tmp_path):
     Sequential([Flatten(), Dense(3)], (5, 5, 1)).save(tmp_path / "three.npz")
     with pytest.raises(WeightsError, match=r"three\.npz.*28, 28, 1"):
         create_app(tmp_path / "three.npz")
+
+
+def test_a_condition_on_a_file_that_does_not_hold_is_a_problem(client):
+    answer = client.get("/static/style.css", headers={"If-Match": "x"})
+    assert (answer.status_code, answer.mimetype) == (412, "application/problem+json")
+    assert answer.json["status"] == 412
