@@ -8,14 +8,12 @@ case: the lost MNIST digits", NeurIPS 2019 (github.com/facebookresearch/qmnist),
 """
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
+from nncore.components import components
 from nncore.errors import ShapeError
-from nncore.pictures import FAINTEST, read_ink
-from nncore.pictures import ink_from_picture as ink_from_picture
+from nncore.pictures import FAINTEST
 from nncore.types import Array, Bytes, Integers, Mask
 
 FRAME = 28  # pixels, the side of the result
@@ -36,14 +34,6 @@ class Found:
     image: Bytes  # (28, 28), what the network sees
 
 
-def read_picture(file: str | Path | BinaryIO) -> Bytes:
-    """Read a picture of one digit, from a path or an open file: (28, 28), ink bright, all 0 where it is blank.
-
-    Raises DataError as `read_ink` does.
-    """
-    return centre_digit(read_ink(file)[0])
-
-
 def find_digits(ink: Bytes) -> list[Found]:
     """The digits of a picture in reading order, at most 32; none where there is no ink. ink: (H, W), 0 on the paper.
 
@@ -54,6 +44,8 @@ def find_digits(ink: Bytes) -> list[Found]:
     if ink.ndim != 2:
         raise ShapeError(f"find_digits: got an array of shape {ink.shape}; expected one grey picture, (H, W)")
     labels, boxes = components(ink >= FAINTEST)
+    if not len(boxes):
+        return []
     kept = _without_specks(boxes)
     groups = _groups(boxes[kept])
     digit_of = np.full(len(boxes) + 1, -1)
@@ -70,46 +62,6 @@ def find_digits(ink: Bytes) -> list[Found]:
         box = int(left), int(top), int(right - left), int(bottom - top)
         found.append(Found(box, own, centre_digit(thin_strokes(own))))
     return _in_reading_order(found)
-
-
-def components(mask: Mask) -> tuple[Integers, Integers]:
-    """The 8-connected components of a mask (H, W).
-
-    Returns labels (H, W), 0 where the mask is False, k + 1 on component k; and their boxes (count, 4): top, left, and
-    one past the last row and column. Works on runs, the unbroken stretches of True in each row: runs of neighbouring
-    rows that touch are joined, each taking the smaller number until nothing changes (Shiloach & Vishkin, "An O(log n)
-    parallel connectivity algorithm", 1982).
-    """
-    height, width = mask.shape
-    stride = width + 2  # a False on both sides of each row, so that no run goes on in the next
-    padded = np.zeros((height, stride), np.int8)
-    padded[:, 1:-1] = mask
-    change = np.diff(padded.ravel(), prepend=np.int8(0))
-    starts, ends = (change > 0).nonzero()[0], (change < 0).nonzero()[0]
-    # Run i touches those of the next row that neither end left of its start nor start right of its end.
-    first = np.searchsorted(ends, starts + stride)
-    count = np.searchsorted(starts, ends + stride, "right") - first
-    upper = np.repeat(np.arange(len(starts)), count)
-    lower = np.arange(len(upper)) + np.repeat(first - np.cumsum(count) + count, count)
-    root = np.arange(len(starts))
-    while (root[upper] != root[lower]).any():
-        smaller = np.minimum(root[upper], root[lower])
-        np.minimum.at(root, root[upper], smaller)
-        np.minimum.at(root, root[lower], smaller)
-        while (root != root[root]).any():
-            root = root[root]
-    roots, label = np.unique(root, return_inverse=True)
-    rows, left = np.divmod(starts, stride)
-    boxes = np.empty((len(roots), 4), np.int64)
-    boxes[:, 0], boxes[:, 1] = height, width
-    boxes[:, 2:] = 0
-    np.minimum.at(boxes[:, 0], label, rows)
-    np.minimum.at(boxes[:, 1], label, left - 1)
-    np.maximum.at(boxes[:, 2], label, rows + 1)
-    np.maximum.at(boxes[:, 3], label, ends - rows * stride - 1)
-    labels = np.zeros(height * stride, np.int32)
-    labels[padded.ravel() != 0] = np.repeat(label + 1, ends - starts)
-    return labels.reshape(height, stride)[:, 1:-1], boxes
 
 
 def _without_specks(boxes: Integers) -> Integers:
