@@ -118,5 +118,5 @@ KINDS: dict[str, Kind] = {
     **_kinds(BROKEN, {200, 206, 308, 400, 404, 405, 413, 415, 422, 431}, "half-close", share=5),
     **_kinds(GREAT, {200, 400, 413, 415, 422}, "half-close", share=0.05),
     **_kinds(LEFT, set(), "walk away", share=2),
-    **_kinds({"letter by letter": good}, {200}, "drip", share=0.2),
+    **_kinds({"little by little": good}, {200, 405}, "drip", share=0.2),
 }
