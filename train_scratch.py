@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from nncore.data.augment import AUGMENTATIONS, augment
 from nncore.data.dataset import batches, holdout, load_dataset
+from nncore.data.table import read_csv
 from nncore.errors import NNCoreError
 from nncore.files import check_writable
 from nncore.losses import SoftmaxCrossEntropy
@@ -45,6 +46,9 @@ def train(options: Options, folder: Path | None = None) -> int:
     images, labels = data.train_images[: options.limit], data.train_labels[: options.limit]
     validation_size = min(5_000, math.ceil(len(images) / 10))
     images, labels, validation_images, validation_labels = holdout(images, labels, validation_size)
+    if options.corrections:
+        more_images, more_labels = read_csv(options.corrections)
+        images, labels = np.concatenate([images, more_images]), np.concatenate([labels, more_labels])
     print(f"data: {data.source}; {len(images):,} images to train on, {validation_size:,} to validate")
 
     # The run's folder. Its settings say what the defaults came to, so that a resumed run learns the same on the same.

@@ -18,19 +18,31 @@ from threadpoolctl import threadpool_limits
 
 from nncore.errors import OptionError
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3), glibc
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of mallopt(3), glibc
 KEEP_BYTES = 2**30
+LARGE_BYTES = 4 * 2**20
 
 
 def settle() -> None:
     """Let idle threads sleep, unless the user's environment says otherwise; keep freed memory for the next array."""
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # 2**4 clock ticks
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
-        if mallopt is not None:
-            mallopt(M_MMAP_THRESHOLD, KEEP_BYTES)
-            mallopt(M_TRIM_THRESHOLD, KEEP_BYTES)
+    _tell_malloc({M_MMAP_THRESHOLD: KEEP_BYTES, M_TRIM_THRESHOLD: KEEP_BYTES})
+
+
+def serve() -> None:
+    """For a server that works on small arrays mostly: hand the memory of a large one back to the system after all.
+
+    And let the many threads share two heaps: each would keep one of its own, as large as the largest picture it read.
+    """
+    _tell_malloc({M_MMAP_THRESHOLD: LARGE_BYTES, M_TRIM_THRESHOLD: 4 * LARGE_BYTES, M_ARENA_MAX: 2})
+
+
+def _tell_malloc(settings: dict[int, int]) -> None:
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:  # musl has none
+        for name, value in settings.items():
+            mallopt(name, value)
 
 
 def available_threads() -> int:

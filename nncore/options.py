@@ -31,6 +31,7 @@ class Options:
     seed: int = 0
     dataset: str = "auto"
     data_dir: str | None = None
+    corrections: str | None = None
     limit: int | None = None
     conv: str = "auto"
     threads: int | None = None  # None: all there are
@@ -107,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     flag("seed", "same seed, same number of threads: same weights, bit for bit", type=seeds, metavar="N")
     flag("dataset", "auto: MNIST, or digits drawn by program where it cannot be had", choices=["auto", *DATASETS])
     flag("data_dir", "folder with the four MNIST files (else NNCORE_DATA, the cache, a download)", metavar="DIR")
+    flag("corrections", "a CSV file of digits to train on as well, as the demo page saves them", metavar="FILE")
     flag("limit", "use only the first N images to train on, and to test on", type=whole_number(20, 60_000), metavar="N")
     flag("conv", "how convolutions are computed; auto: the fastest way", choices=["auto", *ALGORITHMS])
     threads = available_threads()

@@ -30,6 +30,8 @@ MOST_SCANS = 250_000_000  # pixels times passes over them: a JPEG may ask for th
 WORKING_SIDE = 1024  # pixels: a longer side is reduced to between half of this and this
 FAINTEST = 25  # of 255 grey levels: where all differ less from the background there is paper, or JPEG noise
 FLAT = 2  # grey levels by which the paper of a drawing or a screenshot may vary
+FAINTEST_IN_PHOTOS = 40  # of 255: pencil is darker than this share of its paper, most ruled lines are not
+DARKEST_PAPER = 64  # grey levels: in the dark, noise is not blown up further
 CELLS = 64  # along the longer side of a photo, to estimate its paper
 WIDEST_INK = 13  # cells
 ORIENTATION = 0x0112  # the EXIF tag that says how the camera was held, and what undoes it
@@ -83,8 +85,12 @@ def read_ink(file: str | Path | BinaryIO) -> tuple[Bytes, float]:
         raise PictureFormatError(
             f"{name}: not a picture of a kind that can be read; send one of {', '.join(FORMATS)}"
         ) from error
+    except Image.DecompressionBombError:  # which Pillow finds before we can look
+        raise DataError(f"{name}: more pixels than the {MOST_JPEG_PIXELS:,} allowed; make it smaller") from None
     except Exception as error:  # Pillow's decoders raise nearly anything on a damaged file
-        raise DataError(f"{name}: cannot be read as a picture ({error}); save it anew as PNG or JPEG") from error
+        raise DataError(
+            f"{name}: cannot be read as a picture ({str(error) or 'damaged'}); save it anew as PNG or JPEG"
+        ) from error
 
 
 def _ink_of(content: bytes) -> tuple[Bytes, float]:
@@ -178,9 +184,9 @@ def _ink_of_photo(picture: Image.Image) -> Bytes:
        than darker, the ink is bright: the picture is inverted.
     2. Paper is what is left of the cells when everything narrower than 13 of them and darker is filled in (a grey
        closing: Serra, "Image Analysis and Mathematical Morphology", 1982). It follows shadows and their edges.
-    3. The picture is subtracted from its paper. Ink stands out from the noise, and from ruled lines, by half of the
-       largest difference.
-    4. What hangs together with the picture's edge (the desk beside the paper, ruled lines) goes, unless it is all.
+    3. How much darker than its paper a pixel is, as a share of the paper: ink in the shade is as dark as in the light.
+    4. Ink stands out from the noise, and from ruled lines, by half of the darkest ink. What hangs together with the
+       picture's edge is none: the desk beside the paper, a ruled line. Without it the darkest ink may be another.
     """
     cell = max(max(picture.size) // CELLS, 1)
     cells = picture.reduce(cell)
@@ -189,22 +195,19 @@ def _ink_of_photo(picture: Image.Image) -> Bytes:
     cells = cells.filter(ImageFilter.MaxFilter(WIDEST_INK)).filter(ImageFilter.MinFilter(WIDEST_INK))
     whole = cells.width * cell, cells.height * cell
     paper = cells.filter(ImageFilter.BoxBlur(1)).resize(whole, Image.Resampling.BILINEAR)
-    bands = ImageChops.subtract(paper.crop((0, 0, *picture.size)), picture).split()
-    darker: Bytes = np.array(reduce(ImageChops.lighter, bands))
+    paper = paper.crop((0, 0, *picture.size))
+    difference = np.asarray(reduce(ImageChops.lighter, ImageChops.subtract(paper, picture).split()))
+    share = difference * (np.float32(255) / np.maximum(np.asarray(paper.convert("L")), DARKEST_PAPER))
+    darker = np.minimum(share, 255).astype(np.uint8)
 
+    for _ in range(2):
+        darker[_at_the_edge(darker >= _levels(darker)[0])] = 0
     lightest, darkest = _levels(darker)
     if darkest < lightest:
         return np.zeros_like(darker)
-    inner = np.where(_at_the_edge(darker >= lightest), 0, darker).astype(np.uint8)
-    inner_levels = _levels(inner)
-    if inner_levels[1] >= inner_levels[0]:
-        darker, (lightest, darkest) = inner, inner_levels
     full = max(0.8 * darkest, lightest + 1)
-    ramp: Bytes = np.clip((np.arange(256) - lightest) * (255 / (full - lightest)), 0, 255).astype(np.uint8)
+    ramp = np.clip((np.arange(256) - lightest) * (255 / (full - lightest)), 0, 255).astype(np.uint8)
     ink: Bytes = ramp[darker]
-    edge = _at_the_edge(ink > 0)
-    if np.count_nonzero(ink[~edge]) > 0.1 * np.count_nonzero(edge):
-        ink[edge] = 0
     return ink
 
 
@@ -217,11 +220,11 @@ def _ink_is_bright(cells: Image.Image) -> bool:
 
 
 def _levels(darker: Bytes) -> tuple[float, float]:
-    """From which difference on there is ink, and the difference of the darkest ink; the former is more if none is."""
+    """From where on there is ink, and where the darkest ink is."""
     share = np.cumsum(Image.fromarray(darker).histogram()) / darker.size
     below, middle, darkest = np.searchsorted(share, (0.16, 0.5, 0.999))
     noise = middle + 4 * max(middle - below, 1)  # four standard deviations
-    return float(max(FAINTEST, noise, 0.5 * darkest)), float(darkest)
+    return float(max(FAINTEST_IN_PHOTOS, noise, 0.5 * darkest)), float(darkest)
 
 
 def _at_the_edge(mask: Mask) -> Mask:

@@ -70,9 +70,32 @@ def test_freed_memory_is_kept_for_the_next_array():
     assert in_a_new_process(FAULTS) < 100  # otherwise 16,384, or some 500 where the system has large pages
 
 
+LARGE = """
+import nncore
+from nncore import machine
+import numpy as np
+machine.serve()
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+before = resident()
+array = np.ones(2**23)
+during = resident()
+del array
+print([during - before, resident() - before])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there is memory kept")
+def test_a_server_hands_large_arrays_back():
+    during, after = in_a_new_process(LARGE)
+    assert during > 60 * 2**20
+    assert after < 8 * 2**20
+
+
 def test_settling_does_without_mallopt(monkeypatch):
     monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: object())  # as in musl
     machine.settle()
+    machine.serve()
 
 
 @pytest.mark.parametrize(("chosen", "threads"), [("1", 1), ("3", 3), ("", CORES), ("many", CORES), ("0", 1)])

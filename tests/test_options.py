@@ -26,6 +26,7 @@ ALL = {
     "seed": 2**32 - 1,
     "dataset": "synthetic",
     "data_dir": "some folder",
+    "corrections": "some.csv",
     "limit": 20,
     "conv": "reference",
     "threads": 1,
@@ -172,7 +173,7 @@ def test_help_lists_every_flag_and_its_default(capsys, monkeypatch):
         start = words.index(f" {flag(field.name)} ")
         description = words[start + 1 :].partition(" --")[0]
         default = getattr(DEFAULT, field.name)
-        expected = {"data_dir": "NNCORE_DATA", "limit": "first N"}.get(field.name, "(default: ")
+        expected = {"data_dir": "NNCORE_DATA", "limit": "first N", "corrections": "CSV"}.get(field.name, "(default: ")
         assert (f"(default: {default})" if default is not None else expected) in description
     assert "runs/NAME" in text
     assert max(map(len, text.splitlines())) <= 100

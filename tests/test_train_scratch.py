@@ -368,6 +368,17 @@ def test_every_setting_reaches_the_training(script):
     assert len(seen) == 1 + len(changes)
 
 
+def test_corrections_are_trained_on_as_well(script):
+    Path("corrections.csv").write_text("".join(",".join(map(str, [4] + [level] * 784)) + "\n" for level in range(30)))
+    status, out, err = script(*SMALL, "--corrections=corrections.csv")
+    assert (status, err) == (0, "")
+    assert "84 images to train on, 6 to validate" in out
+    Path("corrections.csv").write_text("4,0\n")
+    status, _, err = script(*SMALL, "--corrections=corrections.csv")
+    assert status == 2
+    assert "corrections.csv, line 1" in err
+
+
 # Training that cannot go on
 
 

@@ -2,11 +2,12 @@
 
 import argparse
 import logging
+import os
 import sys
 from pathlib import Path
 
+from nncore import machine
 from nncore.errors import NNCoreError
-from nncore.machine import available_threads
 from nncore.options import whole_number
 from webdemo.app import WEIGHTS, create_app
 from webdemo.server import make_server
@@ -15,6 +16,7 @@ from webdemo.server import make_server
 def main() -> int:
     """Load the weights, then serve until Ctrl-C; the exit status is 2 where that cannot be."""
     options = _parser().parse_args()
+    machine.serve()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         app = create_app(options.weights, options.threads)
@@ -24,7 +26,7 @@ def main() -> int:
     try:
         server = make_server(app, options.host, options.port)
     except OSError as error:
-        place, reason = f"{options.host}:{options.port}", error.strerror or error
+        place, reason = f"{options.host}:{options.port}", os.strerror(error.errno or 0)
         print(f"webdemo: cannot serve at {place} ({reason}); choose another --host or --port", file=sys.stderr)
         return 2
     print(f"draw at http://{options.host}:{server.effective_port}/  (Ctrl-C ends)", flush=True)
@@ -38,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     port = whole_number(0, 65535)
     parser.add_argument("--port", type=port, default=5000, help="(default: 5000; 0 takes any that is free)")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="FILE", help="(default: the ones that ship)")
-    many, cores = whole_number(1, 1024), available_threads()
+    many, cores = whole_number(1, 1024), machine.available_threads()
     parser.add_argument(
         "--threads", type=many, default=cores, metavar="N", help=f"pictures read at the same time (default: {cores})"
     )

@@ -61,7 +61,8 @@ def make_server(app: Flask, host: str, port: int) -> BaseWSGIServer:
         # Some more than may wait for a reading, so that the page is still served, and refusals too.
         threads=MOST_WAITING + 8,
         connection_limit=2 * MOST_WAITING,
-        channel_timeout=30,
+        channel_timeout=10,
+        cleanup_interval=5,
         # Flask refuses what is too large, after all of it has come: a browser that is cut off while it sends does not
         # listen to why. Only what goes on and on is cut off. Nothing overflows to the disk.
         max_request_body_size=2 * LARGEST_REQUEST,

@@ -26,13 +26,12 @@ def keep(page: Page, images: list[np.ndarray], labels: list[int]) -> None:
         page.wait_for("corrections", str(count + 1))
 
 
-def downloaded(page: Page, folder: Path, button: str, *names: str) -> list[Path]:
+def downloaded(page: Page, folder: Path, button: str, name: str) -> Path:
     page.command("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
     page.click(button)
-    paths = [folder / name for name in names]
-    page.wait(lambda: all(path.exists() for path in paths), f"{names} to be downloaded")
+    page.wait((folder / name).exists, f"{name} to be downloaded")
     time.sleep(0.1)  # until all of it is written
-    return paths
+    return folder / name
 
 
 @pytest.fixture
@@ -45,12 +44,17 @@ LABELS = [0, 9, 4, 4, 7]
 
 def test_nothing_to_correct_before_anything_is_read(page: Page):
     assert not page.find("wrong").is_enabled()
-    assert not any(page.find(name).is_enabled() for name in ("download-idx", "download-csv", "forget"))
+    assert not any(
+        page.find(name).is_enabled() for name in ("download-csv", "download-idx", "download-labels", "forget")
+    )
 
 
 def test_corrections_are_kept_and_download_as_idx(page: Page, images, tmp_path):
     keep(page, images, LABELS)
-    paths = downloaded(page, tmp_path, "download-idx", "train-images-idx3-ubyte", "train-labels-idx1-ubyte")
+    paths = [
+        downloaded(page, tmp_path, "download-idx", "train-images-idx3-ubyte"),
+        downloaded(page, tmp_path, "download-labels", "train-labels-idx1-ubyte"),
+    ]
     np.testing.assert_array_equal(read_idx(paths[0]), images)
     np.testing.assert_array_equal(read_idx(paths[1]), LABELS)
     assert [path.stat().st_size for path in paths] == [16 + 5 * 784, 8 + 5]
@@ -58,7 +62,7 @@ def test_corrections_are_kept_and_download_as_idx(page: Page, images, tmp_path):
 
 def test_corrections_download_as_csv(page: Page, images, tmp_path):
     keep(page, images, LABELS)
-    (path,) = downloaded(page, tmp_path, "download-csv", "corrections.csv")
+    path = downloaded(page, tmp_path, "download-csv", "corrections.csv")
     table = np.loadtxt(path, np.uint8, delimiter=",")
     np.testing.assert_array_equal(table[:, 0], LABELS)
     np.testing.assert_array_equal(table[:, 1:].reshape(-1, 28, 28), images)
@@ -93,7 +97,7 @@ def test_a_real_answer_can_be_corrected(page: Page, tmp_path):
     page.screenshot("wrong")
     page.driver.find_element("css selector", '#right [data-digit="1"]').click()
     page.wait_for("corrections", "1")
-    (path,) = downloaded(page, tmp_path, "download-csv", "corrections.csv")
+    path = downloaded(page, tmp_path, "download-csv", "corrections.csv")
     label, *pixels = np.loadtxt(path, np.uint8, delimiter=",")
     assert label == 1
     assert max(pixels) == 255
@@ -152,8 +156,9 @@ def test_a_browser_that_keeps_nothing(page: Page, images, tmp_path):
         page.open()
         keep(page, images, LABELS)
         page.wait_for_problem("download your corrections before you leave")
-        paths = downloaded(page, tmp_path, "download-idx", "train-images-idx3-ubyte", "train-labels-idx1-ubyte")
-        np.testing.assert_array_equal(read_idx(paths[0]), images)
+        np.testing.assert_array_equal(
+            read_idx(downloaded(page, tmp_path, "download-idx", "train-images-idx3-ubyte")), images
+        )
         page.click("theme")  # works all the same
     finally:
         page.command("Page.removeScriptToEvaluateOnNewDocument", identifier=identifier)

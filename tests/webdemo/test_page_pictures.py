@@ -158,7 +158,7 @@ def files(folder: Path) -> dict[str, tuple[Path, str]]:
         "damaged": (damaged, "damaged"),
         "svg": (svg, "not a picture"),
         "big": (big, "17 MB"),
-        "empty": (empty, "not a picture"),
+        "empty": (empty, "is empty"),
     }
 
 

@@ -44,7 +44,7 @@ export async function predict(picture) {
   const body = await response.json().catch(() => null);
   if (response.ok && Array.isArray(body?.digits)) return body;
   const retryAfter = response.status === 503 ? Number(response.headers.get("Retry-After")) || 1 : 0;
-  throw new Problem(body?.detail || `The server sent an answer that makes no sense (${response.status}).`, {
+  throw new Problem(sentence(body?.detail || `the server sent an answer that makes no sense (${response.status})`), {
     retryAfter,
   });
 }
@@ -57,6 +57,9 @@ export async function isReady() {
     return false;
   }
 }
+
+/** @param {string} words   as the server has them, for any program to show in a place of its own */
+const sentence = (words) => `${words[0].toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? "" : "."}`;
 
 async function post(address, request) {
   try {

@@ -132,12 +132,15 @@ function showProblem(sentence) {
 /** @param {File | undefined} file */
 async function place(file) {
   if (!file) return showProblem("That was no file. Drop a picture: PNG, JPEG, WebP, GIF or BMP.");
+  const words = byId("verdict").textContent;
+  byId("verdict").textContent = "Opening …"; // which takes seconds if the picture is very large
   try {
     const picture = await open(file);
     showProblem("");
     changeTo([{ picture }]);
     if (!live.checked) reader.now();
   } catch (error) {
+    byId("verdict").textContent = words;
     showProblem(error.message);
   }
 }

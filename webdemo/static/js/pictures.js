@@ -28,6 +28,7 @@ export async function open(file) {
   if (file.size > MOST_BYTES) {
     throw new Error(`${name} has ${(file.size / 2 ** 20).toFixed(0)} MB; at most 16 MB can be read. Make it smaller.`);
   }
+  if (!file.size) throw new Error(`${name} is empty. Choose another picture.`);
   const start = String.fromCharCode(...new Uint8Array(await file.slice(0, 16).arrayBuffer()));
   if (!KINDS.some((kind) => kind.test(start))) {
     throw new Error(`${name} is not a picture that can be read here. Use PNG, JPEG, WebP, GIF or BMP.`);

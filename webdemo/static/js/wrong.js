@@ -24,11 +24,11 @@ export class WrongView {
     for (const button of byId("right").querySelectorAll("button")) {
       button.addEventListener("click", () => this.#keep(Number(button.dataset.digit)));
     }
-    byId("download-idx").addEventListener("click", () => {
-      download(idxImages(this.#corrections.all()), "train-images-idx3-ubyte");
-      download(idxLabels(this.#corrections.all()), "train-labels-idx1-ubyte");
-    });
-    byId("download-csv").addEventListener("click", () => download(csv(this.#corrections.all()), "corrections.csv"));
+    // A button for each file, because browsers stop at the second file of one click and ask, or say nothing.
+    const files = { idx: [idxImages, "train-images-idx3-ubyte"], labels: [idxLabels, "train-labels-idx1-ubyte"] };
+    for (const [name, [pack, file]] of Object.entries({ csv: [csv, "corrections.csv"], ...files })) {
+      byId(`download-${name}`).addEventListener("click", () => download(pack(this.#corrections.all()), file));
+    }
     byId("forget").addEventListener("click", () => byId("forget-dialog").showModal());
     byId("forget-dialog").addEventListener("close", ({ target }) => {
       if (target.returnValue === "forget") this.#change(() => this.#corrections.forget());
@@ -79,6 +79,6 @@ export class WrongView {
     const count = this.#corrections.all().length;
     byId("corrections").textContent = String(count);
     byId("corrections-unit").textContent = count === 1 ? "correction" : "corrections";
-    for (const id of ["download-idx", "download-csv", "forget"]) byId(id).disabled = count === 0;
+    for (const id of ["download-csv", "download-idx", "download-labels", "forget"]) byId(id).disabled = count === 0;
   }
 }
