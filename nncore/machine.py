@@ -53,10 +53,18 @@ def available_threads() -> int:
 
 
 def use_threads(threads: int) -> None:
-    """Compute with this many threads from now on, in the kernels and in BLAS alike."""
+    """Compute with this many threads from now on: in BLAS, and in the kernels that this thread calls.
+
+    To be called from the main thread: what OpenBLAS 0.3.31 was told by another, nobody can raise any more.
+    """
     if not 1 <= threads <= available_threads():
         raise OptionError(f"threads must be from 1 to {available_threads()}, the cores of this machine, not {threads}")
     threadpool_limits(threads, user_api="blas")
+    use_kernel_threads(threads)
+
+
+def use_kernel_threads(threads: int) -> None:
+    """The same for kernels alone, whose number of threads is each calling thread's own."""
     try:
         import numba
     except ImportError:
