@@ -1,4 +1,4 @@
-"""Which pixels hang together: the connected components of a mask."""
+"""Which pixels hang together: the connected components of a mask, and what lies beside them."""
 
 import numpy as np
 
@@ -43,3 +43,14 @@ def components(mask: Mask) -> tuple[Integers, Integers]:
     labels = np.zeros(height * stride, np.int32)
     labels[padded.ravel() != 0] = np.repeat(label + 1, ends - starts)
     return labels.reshape(height, stride)[:, 1:-1], boxes
+
+
+def widened(mask: Mask) -> Mask:
+    """A mask (H, W) and the pixels around it."""
+    wide = mask.copy()
+    wide[1:] |= mask[:-1]
+    wide[:-1] |= mask[1:]
+    rows = wide.copy()
+    wide[:, 1:] |= rows[:, :-1]
+    wide[:, :-1] |= rows[:, 1:]
+    return wide

@@ -17,7 +17,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter, UnidentifiedImageError
 
-from nncore.components import components
+from nncore.components import components, widened
 from nncore.errors import DataError, PictureFormatError
 from nncore.types import Bytes, Mask
 
@@ -30,10 +30,11 @@ MOST_SCANS = 250_000_000  # pixels times passes over them: a JPEG may ask for th
 WORKING_SIDE = 1024  # pixels: a longer side is reduced to between half of this and this
 FAINTEST = 25  # of 255 grey levels: where all differ less from the background there is paper, or JPEG noise
 FLAT = 2  # grey levels by which the paper of a drawing or a screenshot may vary
-FAINTEST_IN_PHOTOS = 40  # of 255: pencil is darker than this share of its paper, most ruled lines are not
+FAINTEST_IN_PHOTOS = 60  # of 255: pencil differs from its paper by more, texture by less
 DARKEST_PAPER = 64  # grey levels: in the dark, noise is not blown up further
 CELLS = 64  # along the longer side of a photo, to estimate its paper
 WIDEST_INK = 13  # cells
+SMALLEST_INK = 40  # times in the longer side of a photo: what is smaller is texture
 ORIENTATION = 0x0112  # the EXIF tag that says how the camera was held, and what undoes it
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -201,7 +202,7 @@ def _ink_of_photo(picture: Image.Image) -> Bytes:
     darker = np.minimum(share, 255).astype(np.uint8)
 
     for _ in range(2):
-        darker[_at_the_edge(darker >= _levels(darker)[0])] = 0
+        darker[_no_ink(darker >= _levels(darker)[0])] = 0
     lightest, darkest = _levels(darker)
     if darkest < lightest:
         return np.zeros_like(darker)
@@ -227,14 +228,10 @@ def _levels(darker: Bytes) -> tuple[float, float]:
     return float(max(FAINTEST_IN_PHOTOS, noise, 0.5 * darkest)), float(darkest)
 
 
-def _at_the_edge(mask: Mask) -> Mask:
-    """Of a mask (H, W), the components that touch the edge of the picture, and a pixel around them."""
+def _no_ink(mask: Mask) -> Mask:
+    """Of a mask (H, W), the components that touch the edge of the picture or are tiny, and a pixel around them."""
     labels, boxes = components(mask)
     top, left, bottom, right = boxes.T
     touching = (top == 0) | (left == 0) | (bottom == mask.shape[0]) | (right == mask.shape[1])
-    edge: Mask = np.append(False, touching)[labels]
-    edge[1:] |= edge[:-1]
-    edge[:-1] |= edge[1:]
-    edge[:, 1:] |= edge[:, :-1]
-    edge[:, :-1] |= edge[:, 1:]
-    return edge
+    tiny = np.maximum(bottom - top, right - left) < max(mask.shape) / SMALLEST_INK
+    return widened(np.append(False, touching | tiny)[labels])

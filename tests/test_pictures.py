@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from nncore.errors import DataError
 from nncore.pictures import read_ink
@@ -109,6 +109,61 @@ def test_a_blank_picture_has_no_ink(rng, size, level):
     assert not ink_of(Image.fromarray(noisy)).any()
     assert not ink_of(Image.new("RGBA", size)).any()
     assert not ink_of(Image.new("I;16", size)).any()
+
+
+def photo(rng, ink, colour=(40, 40, 90), paper=(225, 215, 205), quality=80):
+    """A JPEG of ink on paper as a phone takes it: light from one side, a shadow, texture, noise, a little blur."""
+    height, width = ink.shape
+    y, x = np.mgrid[:height, :width] / max(height, width)
+    light = 0.65 + 0.5 * x - 0.3 * y - 0.3 / (1 + np.exp((x + y - 0.8) / 0.03))
+    share = np.asarray(Image.fromarray(ink).filter(ImageFilter.GaussianBlur(1.5)))[..., None] / 255
+    page = (np.array(paper) * (1 - share) + np.array(colour) * share) * light[..., None]
+    grain = np.asarray(
+        Image.fromarray(rng.normal(0, 3, (height // 4, width // 4)).astype(np.float32)).resize((width, height))
+    )
+    page += grain[..., None] + rng.normal(0, 3, page.shape)
+    return encoded(Image.fromarray(page.clip(0, 255).astype(np.uint8)), "JPEG", quality=quality)
+
+
+@pytest.fixture
+def large_seven():
+    page = Image.new("L", (800, 600))
+    ImageDraw.Draw(page).line([(300, 150), (500, 170), (380, 450)], fill=255, width=24, joint="curve")
+    return np.array(page)
+
+
+@pytest.mark.parametrize(
+    ("colour", "paper"),
+    [((40, 40, 90), (225, 215, 205)), ((160, 30, 30), (250, 250, 250)), ((240, 240, 230), (80, 90, 85))],
+)
+def test_a_photo_has_ink_where_it_was_drawn_and_none_on_the_paper(rng, large_seven, colour, paper):
+    ink = read_ink(io.BytesIO(photo(rng, large_seven, colour, paper)))[0]
+    near = np.asarray(Image.fromarray(large_seven).filter(ImageFilter.MaxFilter(7))) > 0
+    deep = np.asarray(Image.fromarray(large_seven).filter(ImageFilter.MinFilter(7))) > 0
+    assert not ink[~near].any()
+    assert (ink[deep] > 25).mean() > (0.98 if sum(paper) > sum(colour) else 0.8)  # chalk shines less in the shade
+
+
+def test_a_photo_of_blank_paper_has_no_ink(rng, large_seven):
+    assert not read_ink(io.BytesIO(photo(rng, np.zeros_like(large_seven))))[0].any()
+
+
+def test_the_desk_beside_the_paper_and_ruled_lines_are_no_ink(rng, large_seven):
+    picture = np.array(Image.open(io.BytesIO(photo(rng, large_seven))))
+    for lines in (picture[20::40], picture[21::40]):
+        lines[:] = lines * 0.85
+    picture[:, :50] = picture[:, :50] / 6
+    ink = ink_of(Image.fromarray(picture))
+    near = np.asarray(Image.fromarray(large_seven).filter(ImageFilter.MaxFilter(7))) > 0
+    assert np.count_nonzero(ink[~near]) < 0.02 * np.count_nonzero(near)
+    assert (ink[large_seven > 0] > 128).mean() > 0.75
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 50), (50, 3), (64, 64), (70, 200)])
+def test_a_picture_of_noise_is_read(rng, mode, size):
+    noise = rng.integers(0, 256, (*size, len(mode)), dtype=np.uint8)
+    assert ink_of(Image.fromarray(noise if mode == "RGB" else noise[..., 0])).shape == size
 
 
 def test_ink_may_touch_the_border(seven):

@@ -2,10 +2,13 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image, ImageDraw
 
 from nncore.errors import ShapeError
-from nncore.preprocess import centre_digit, components, find_digits, network_input
+from nncore.preprocess import centre_digit, find_digits, network_input, thin_strokes
 
 
 @pytest.fixture
@@ -97,43 +100,143 @@ def test_centre_digit_refuses_a_stack():
         centre_digit(np.zeros((2, 28, 28), np.uint8))
 
 
-def by_flooding(mask):
-    """8-connected components, one pixel at a time, numbered in the order in which a row-by-row reading meets them."""
-    labels = np.zeros(mask.shape, int)
-    for start in zip(*mask.nonzero(), strict=True):
-        if labels[start]:
-            continue
-        number = labels.max() + 1
-        labels[start] = number
-        waiting = [start]
-        while waiting:
-            i, j = waiting.pop()
-            around = slice(max(i - 1, 0), i + 2), slice(max(j - 1, 0), j + 2)
-            for di, dj in zip(*(mask[around] & (labels[around] == 0)).nonzero(), strict=True):
-                beside = around[0].start + di, around[1].start + dj
-                labels[beside] = number
-                waiting.append(beside)
-    return labels
+def drawn(*strokes, width=10, size=(280, 280)):
+    """Strokes of a round pen, each a list of points (x, y), as a canvas of that (width, height) draws them."""
+    page = Image.new("L", (4 * size[0], 4 * size[1]))
+    pen = ImageDraw.Draw(page)
+    for stroke in strokes:
+        pen.line([(4 * x, 4 * y) for x, y in stroke], fill=255, width=4 * width, joint="curve")
+        for x, y in stroke:
+            pen.circle((4 * x, 4 * y), 2 * width, fill=255)
+    return np.array(page.reduce(4))
 
 
-@pytest.mark.parametrize("shape", [(0, 0), (1, 1), (1, 30), (30, 1), (17, 23), (40, 40)])
-@pytest.mark.parametrize("share", [0, 0.2, 0.4, 0.6, 1])
-def test_components(rng, shape, share):
-    mask = rng.random(shape) < share
-    labels, boxes = components(mask)
-    np.testing.assert_array_equal(labels, by_flooding(mask))
-    for number, (top, left, bottom, right) in enumerate(boxes, 1):
-        rows, columns = (labels == number).nonzero()
-        assert (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1) == (top, left, bottom, right)
+# Each as high as 100, as wide as 60, the pen lifted where it says so.
+ONE = [[(30, 0), (30, 100)]]
+SEVEN = [[(0, 0), (60, 0), (20, 100)], [(10, 50), (50, 50)]]
+FIVE = [[(10, 12), (8, 45), (50, 55), (55, 90), (0, 100)], [(12, 0), (60, 0)]]  # its cap does not touch it
+FOUR = [[(25, 0), (0, 50), (60, 50)], [(45, 65), (45, 100)]]  # nor this stem
+ZERO = [[(30, 0), (0, 50), (30, 100), (60, 50), (30, 0)]]
+EIGHT = [[(30, 0), (8, 22), (30, 44), (52, 22), (30, 0)], [(30, 56), (5, 78), (30, 100), (55, 78), (30, 56)]]
 
 
-def test_find_digits_of_one_digit_finds_what_it_is(seven):
-    (found,) = find_digits(seven)
-    rows, columns = seven.nonzero()
+def at(x, y, digit, slant=0.0):
+    return [[(x + i - slant * j, y + j) for i, j in stroke] for stroke in digit]
+
+
+@pytest.mark.parametrize("digit", [ONE, SEVEN, FIVE, FOUR, ZERO, EIGHT])
+@pytest.mark.parametrize("width", [6, 9])
+def test_strokes_of_one_digit_stay_together(digit, width):
+    ink = drawn(*at(100, 90, digit), width=width)
+    (found,) = find_digits(ink)
+    rows, columns = ink.nonzero()
     assert found.box == (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
     left, top, width, height = found.box
-    np.testing.assert_array_equal(found.ink, seven[top : top + height, left : left + width])
-    np.testing.assert_array_equal(found.image, centre_digit(seven))
+    np.testing.assert_array_equal(found.ink, ink[top : top + height, left : left + width])
+    np.testing.assert_array_equal(found.image, centre_digit(ink))
+
+
+@pytest.mark.parametrize("slant", [0, 0.3])
+def test_digits_side_by_side_are_read_from_left_to_right(slant):
+    digits = [SEVEN, ZERO, FIVE, ONE, FOUR, EIGHT]
+    strokes = [at(60 + 85 * n, 30 + 15 * (n % 2), digit, slant) for n, digit in enumerate(digits)]
+    pages = [drawn(*digit, size=(640, 180)) for digit in strokes]
+    found = find_digits(np.maximum.reduce(pages))
+    assert len(found) == 6
+    for page, one in zip(pages, found, strict=True):
+        np.testing.assert_array_equal(one.image, centre_digit(page))
+        left, top, width, height = one.box
+        np.testing.assert_array_equal(one.ink, page[top : top + height, left : left + width])
+
+
+def test_digits_whose_boxes_overlap_keep_their_own_ink():
+    left = drawn([(100, 200), (150, 60)])
+    right = drawn([(130, 200), (180, 60)])
+    first, second = find_digits(np.maximum(left, right))
+    assert first.box[0] + first.box[2] > second.box[0]
+    np.testing.assert_array_equal(first.image, centre_digit(left))
+    np.testing.assert_array_equal(second.image, centre_digit(right))
+
+
+def test_rows_are_read_from_the_top():
+    places = [(20, 20), (110, 35), (200, 10), (15, 160), (190, 175)]
+    ink = drawn(*(stroke for x, y in places for stroke in at(x, y, ZERO)))
+    for (x, y), found in zip(places, find_digits(ink), strict=True):
+        assert abs(found.box[0] - x) <= 6
+        assert abs(found.box[1] - y) <= 6
+
+
+def test_specks_beside_a_digit_are_noise(rng):
+    ink = drawn(*at(100, 90, ZERO))
+    speckled = ink.copy()
+    for i, j in rng.integers(0, 40, (20, 2)):
+        speckled[i : i + 4, 6 * j : 6 * j + 4] = 255
+    (found,) = find_digits(speckled)
+    np.testing.assert_array_equal(found.image, find_digits(ink)[0].image)
+    (dot,) = find_digits(drawn([(5, 5)], width=4))  # alone, it is all there is
+    assert dot.box[2:] == (5, 5)
+
+
+def test_at_most_32_digits_are_found():
+    found = find_digits(
+        drawn(*([(x, y), (x, y + 10)] for x in range(10, 280, 20) for y in range(10, 270, 40)), width=4)
+    )
+    assert len(found) == 32
+    assert len(find_digits(np.tile(np.array([[255, 0], [0, 0]], np.uint8), (300, 300)))) == 32
+
+
+def test_find_digits_where_there_is_none():
+    assert find_digits(np.zeros((50, 30), np.uint8)) == []
+    assert find_digits(np.zeros((0, 0), np.uint8)) == []
+    assert find_digits(np.full((50, 30), 9, np.uint8)) == []
+    with pytest.raises(ShapeError, match=r"\(2, 28, 28\)"):
+        find_digits(np.zeros((2, 28, 28), np.uint8))
+
+
+@given(
+    arrays(
+        np.uint8,
+        array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=40),
+        elements=st.sampled_from([0, 0, 0, 1, 24, 25, 128, 255]),
+    )
+)
+def test_find_digits_of_anything(ink):
+    for found in find_digits(ink):
+        left, top, width, height = found.box
+        assert 0 <= left < left + width <= ink.shape[1]
+        assert 0 <= top < top + height <= ink.shape[0]
+        within = ink[top : top + height, left : left + width]
+        assert ((found.ink == 0) | (found.ink == within)).all()
+        assert (found.ink >= 25).any()
+        assert found.image.shape == (28, 28)
+        assert found.image.dtype == np.uint8
+        assert found.image.max() == 255
+    assert bool(find_digits(ink)) == bool((ink >= 25).any())
+
+
+@pytest.mark.parametrize("width", [55, 65])
+@pytest.mark.parametrize("digit", [SEVEN, ZERO])
+def test_thick_strokes_are_thinned_to_the_average_width(digit, width):
+    large = [[(70 + 2.2 * x, 30 + 2.2 * y) for x, y in stroke] for stroke in digit]
+    thick = drawn(*large, width=width)
+    thin = thin_strokes(thick)
+    average = drawn(*large, width=round(2.6 / 20 * (220 + width)))
+
+    def amount(ink):
+        return centre_digit(ink).sum() / centre_digit(average).sum() - 1
+
+    assert -0.05 < amount(thin) < 0.6 * amount(thick)
+
+
+@pytest.mark.parametrize("width", [4, 10, 20])
+def test_strokes_of_usual_width_stay_as_they_are(width):
+    ink = drawn(*at(60, 30, [[(2.2 * x, 2.2 * y) for x, y in stroke] for stroke in ZERO]), width=width)
+    assert thin_strokes(ink) is ink
+
+
+def test_thinning_leaves_something_of_everything():
+    for ink in (np.full((300, 300), 255, np.uint8), np.full((1, 1), 25, np.uint8), np.zeros((9, 9), np.uint8)):
+        assert thin_strokes(ink).any() == ink.any()
 
 
 def test_network_input(rng):
