@@ -25,7 +25,7 @@ from benchmarks.protocol import ROOT, BenchmarkError
 from nncore.types import Array
 
 BATCH = 20  # drawings a call, so that a call takes about a second
-PATIENCE = 60  # seconds, for the server to start and for a call
+PATIENCE = 180  # seconds, for the server to start and for a call: the machine may be busy
 WINDOW = "1100,1400"  # pixels, so large that the pad need not be scrolled to
 
 SCRIPT = """

@@ -13,8 +13,8 @@ gradient dL/dy = r. So `backward(r)` must return dL/dx and fill in dL/dw, and bo
 straddles such a point is wrong although the gradient is right. Single layers are therefore given inputs that keep a
 distance from every kink: distinct numbers, a step apart, in random order, none near zero. In a whole network nobody
 chooses the numbers inside, and among its 200,000 ReLUs some are always close to zero. There the step is small (1e-7),
-so that few change sides, and the error is the median over several directions: a kink spoils one direction in many, a
-wrong gradient spoils all. A step so small leaves few digits of the difference, hence the directions lean towards the
+so that few change sides, and the error is the median over several inputs: a kink spoils one input in many, a wrong
+gradient spoils all. A step so small leaves few digits of the difference, hence the directions lean towards the
 gradient itself (half of it, half random), along which the loss changes most.
 
 **Randomness.** Dropout's mask is a function of a counter in the layer's state, which is put back before each forward
@@ -37,7 +37,7 @@ from nncore.types import Array, Shape
 STEP = 1e-5
 NETWORK_STEP = 1e-7
 TOLERANCE = 1e-6
-DIRECTIONS = 5  # for whole networks
+INPUTS = 5  # for whole networks
 
 Function = Callable[[], float]
 
@@ -163,7 +163,7 @@ def check_network(name: str, rng: np.random.Generator) -> list[Check]:
     for parameter in network.parameters().values():
         if parameter.ndim == 1:
             parameter += 0.1 * rng.standard_normal(parameter.shape)
-    x: Array = rng.random((2, *network.input_shape))
+    x: Array = np.empty((2, *network.input_shape))
     labels = rng.integers(0, 10, 2)
     loss = SoftmaxCrossEntropy(label_smoothing=0.1)
     state = {key: array.copy() for key, array in network.state().items()}
@@ -173,13 +173,14 @@ def check_network(name: str, rng: np.random.Generator) -> list[Check]:
             array[...] = state[key]
         return loss.forward(network.forward(x, training=True), labels)
 
-    function()
-    dx = network.backward(loss.backward())
-    checks = []
-    for key, array, gradient in [("x", x, dx), *_paired(network.parameters(), network.gradients())]:
-        errors = [by_projection(function, array, gradient, rng, NETWORK_STEP) for _ in range(DIRECTIONS)]
-        checks.append(Check(name, "whole network", key, float(np.median(errors)), None))
-    return checks
+    errors: dict[str, list[float]] = {}
+    for _ in range(INPUTS):
+        x[...] = rng.random(x.shape)
+        function()
+        dx = network.backward(loss.backward())
+        for key, array, gradient in [("x", x, dx), *_paired(network.parameters(), network.gradients())]:
+            errors.setdefault(key, []).append(by_projection(function, array, gradient, rng, NETWORK_STEP))
+    return [Check(name, "whole network", key, float(np.median(each)), None) for key, each in errors.items()]
 
 
 LAYER_CASES: dict[str, list[tuple[str, Callable[[], Layer], Shape]]] = {
