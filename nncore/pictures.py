@@ -115,7 +115,7 @@ def _ink_of(content: bytes) -> tuple[Bytes, float]:
 
 
 def _reduced(picture: Image.Image, factor: int) -> Image.Image:
-    """In a mode whose pixels can be averaged: L, RGB, RGBA, or I for 16 bits; averaged over factor x factor pixels."""
+    """In a mode whose pixels can be averaged (L, RGB, RGBA, F for 16 bits), averaged over factor x factor pixels."""
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
     elif picture.mode[0] in "IF":
@@ -142,9 +142,8 @@ def _ink_in(picture: Image.Image) -> Bytes:
     Where most of the border has one colour, as in a drawing or a screenshot, that is the paper's, and the ink is the
     difference as it is. Otherwise the picture is a photo (see `_ink_of_photo`). What is transparent is paper too.
     """
-    picture = _reduced(picture, 1)
     if picture.mode == "F":  # 16 bits: Pillow would cut them off at 255
-        values = np.nan_to_num(np.asarray(picture), posinf=0).clip(0)
+        values = np.asarray(picture)
         picture = Image.fromarray((values * (255 / max(values.max(), 1e-9))).astype(np.uint8))
     if picture.mode != "RGBA":
         return _ink_on_paper(picture)

@@ -25,7 +25,8 @@ SMALLEST = 10  # pixels: smaller ink is not enlarged further than this would be,
 WIDEST_STROKE = 2.6  # pixels in that box, MNIST's average
 MOST_DIGITS = 32
 MOST_STROKES = 128  # that are looked at
-SPECK = 0.1  # of the largest stroke's longer side: what is smaller is noise
+SPECK = 0.1  # of the longer side of the largest stroke: a smaller stroke is noise
+SCRAP = 0.25  # of the longer side of the largest digit: what is smaller and joined to no digit is none
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Found:
 def find_digits(ink: Bytes) -> list[Found]:
     """The digits of a picture in reading order, at most 32; none where there is no ink. ink: (H, W), 0 on the paper.
 
-    1. Strokes are the connected components of the ink. Specks beside them are noise.
+    1. Strokes are the connected components of the ink. Specks and scraps beside them are noise.
     2. Strokes that lie over one another are one digit; digits that stand side by side are told apart even where their
        boxes overlap, as long as they do not touch.
     3. Each digit's ink is thinned (`thin_strokes`) and centred (`centre_digit`).
@@ -92,7 +93,7 @@ def _groups(boxes: Integers) -> Integers:
     shared = (np.minimum(right[:, None], right) - np.maximum(left[:, None], left)) / np.minimum(width[:, None], width)
     level = (np.minimum(bottom[:, None], bottom) - np.maximum(top[:, None], top)) / np.maximum(height[:, None], height)
     margin = shared - np.clip(2.5 * (level - 0.4), 0, 0.95)
-    margin[level < -0.2] = -1  # a row below
+    margin[level < -0.25] = -1  # a row below
     margin[np.triu_indices(len(boxes))] = -1  # not taller
     taller = np.where(margin.max(axis=1, initial=-1) > 0, margin.argmax(axis=1), np.arange(len(boxes)))
     while (taller != taller[taller]).any():
@@ -104,8 +105,9 @@ def _groups(boxes: Integers) -> Integers:
 
 def _in_reading_order(found: list[Found]) -> list[Found]:
     """Rows from the top, each from left to right; a row holds what its first, topmost digit stands level with."""
-    largest = sorted(found, key=lambda digit: -digit.box[2] * digit.box[3])[:MOST_DIGITS]
-    waiting = sorted(largest, key=lambda digit: digit.box[1])
+    largest = sorted(found, key=lambda digit: -max(digit.box[2:]))[:MOST_DIGITS]
+    digits = [digit for digit in largest if max(digit.box[2:]) >= SCRAP * max(largest[0].box[2:])]
+    waiting = sorted(digits, key=lambda digit: digit.box[1])
     ordered: list[Found] = []
     while waiting:
         bottom = waiting[0].box[1] + waiting[0].box[3]

@@ -173,6 +173,8 @@ def test_specks_beside_a_digit_are_noise(rng):
         speckled[i : i + 4, 6 * j : 6 * j + 4] = 255
     (found,) = find_digits(speckled)
     np.testing.assert_array_equal(found.image, find_digits(ink)[0].image)
+    (found,) = find_digits(np.maximum(ink, drawn([(200, 100), (200, 110)], width=9)))
+    np.testing.assert_array_equal(found.image, find_digits(ink)[0].image)
     (dot,) = find_digits(drawn([(5, 5)], width=4))  # alone, it is all there is
     assert dot.box[2:] == (5, 5)
 
