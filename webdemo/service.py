@@ -11,7 +11,7 @@ from werkzeug.exceptions import ServiceUnavailable
 from nncore.machine import use_kernel_threads, use_threads
 from nncore.reader import DigitReader, Reading
 
-MOST_WAITING = 64  # pictures accepted and not yet answered
+MOST_WAITING = 128  # pictures accepted and not yet answered
 PATIENCE = 10.0  # seconds until one that waits is given up
 RETRY_AFTER = 1  # seconds until a refused visitor should try again
 SEVEN = ((90, 80), (190, 80), (120, 220))
