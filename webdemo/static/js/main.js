@@ -66,7 +66,8 @@ function read() {
 function readAnew() {
   reader.forget();
   const isBlank = !history.present.length && !pad.isDrawing;
-  clearAnswer(isBlank ? verdict([]) : live.checked ? "Reading …" : "Press “Read it” when you are ready.");
+  const words = isBlank ? verdict([]) : live.checked ? "Reading …" : "Press “Read it” when you are ready.";
+  if (shown || words !== cleared) clearAnswer(words); // once a stroke, not for each of its points
   if (live.checked && !isBlank) reader.now();
 }
 
@@ -115,7 +116,6 @@ function choose(index) {
 
 /** @param {string} words */
 function clearAnswer(words) {
-  if (!shown && words === cleared) return; // for every point of a stroke, that would be work for nothing
   shown = null;
   cleared = words;
   answerView.clear(words);
