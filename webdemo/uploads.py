@@ -56,9 +56,12 @@ def from_data_url(text: str) -> bytes:
     if match is None:
         raise UnprocessableEntity(f'"image" is not a picture as a base64 data URL: {EXPECTED}')
     try:
-        return base64.b64decode(match[1], validate=True)
+        content = base64.b64decode(match[1], validate=True)
     except binascii.Error as error:
         raise UnprocessableEntity(f"the picture is not whole base64 ({error}): send it again") from None
+    if base64.b64encode(content).decode() != match[1]:  # the last letter has bits that belong to no byte
+        raise UnprocessableEntity("the picture is not base64 as encoders write it: send it again")
+    return content
 
 
 def _image(request: flask.Request) -> str:

@@ -26,7 +26,7 @@ def test_anything_else_is_refused_and_nothing_else_raised(text):
         content = from_data_url(text)
     except UnprocessableEntity:
         return
-    assert text.split(",", 1)[1].rstrip("=") == base64.b64encode(content).decode().rstrip("=")
+    assert text.split(",", 1)[1] == base64.b64encode(content).decode()
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,8 @@ def test_anything_else_is_refused_and_nothing_else_raised(text):
         "data:text/html;base64,aGk=",
         "data:image/png;base64,aGk*",
         "data:image/png;base64,aGk",
+        "data:image/png;base64,aGl=",
+        "data:image/png;base64,aB==",
         "data:image/png;base64,aGk=\n",
         " data:image/png;base64,aGk=",
         "data:image/png;base64,aGk=&x=1",
