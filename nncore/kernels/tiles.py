@@ -1,0 +1,221 @@
+"""Tiles of images transformed on their way to the planes of Winograd's algorithm, and back.
+
+A tile is an n x n window of a batch of images (N, H, W, C), with a vector of channels at each place. Its transform
+L X L^T is spread over planes (n, n, T, C): element (a, b) of tile number t goes to planes[a, b, t].
+
+What a network does around a convolution can be done on the way, without a detour through memory. In the place of
+images to be read may stand `Rectified` or `Unpooled`, in that of images to be written `Activated` or `Pooled`. Each of
+these holds arrays when it is given to a compiled function, and while that is being compiled, the same arrays' windows
+at the tile in question: `load` and `store` then emit the instructions.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from nncore.kernels.cook_toom import Matrix, apply
+from nncore.kernels.simd import BYTE, INDEX, VECTOR_BYTES, Vector, Window, expose, splat, unpack
+
+NOBODY = 4
+"""The winner of a pooling window that passes no gradient on: ReLU made it zero, or dropout left it out."""
+
+
+class Transform(NamedTuple):
+    """X -> L X L^T, for tiles that are `step` pixels apart; where it accumulates, results are added."""
+
+    matrix: Matrix
+    step: int
+    accumulate: bool = False
+
+    @property
+    def inputs(self) -> int:
+        return len(self.matrix[0])
+
+    @property
+    def outputs(self) -> int:
+        return len(self.matrix)
+
+
+for _field in ("inputs", "outputs", "step", "accumulate"):
+    expose(_field)
+
+
+class Rectified(NamedTuple):
+    """Read as dy where y > 0 and 0 elsewhere, the backward pass of ReLU. Both (N, H, W, C)."""
+
+    dy: Any
+    y: Any
+
+    def load(self, place: Sequence[Any], lanes: int, masked: bool) -> Vector:
+        dy, y = (window.load(place, lanes, masked) for window in self)
+        return dy.where(y.compare(">", y.full(0)), dy.full(0))
+
+
+class Unpooled(NamedTuple):
+    """Read as dy * scale at the pixel that won its 2x2 window and 0 at the others: images of twice the size of dy.
+
+    dy, winners (int8): (N, H // 2, W // 2, C), scale: a number of dy's type.
+    """
+
+    dy: Any
+    winners: Any
+    scale: Any
+
+    def load(self, place: Sequence[Any], lanes: int, masked: bool) -> Vector:
+        row, column = place
+        b = self.dy.builder
+        window = row // 2, b.ashr(column, INDEX(1))
+        dy, winners = self.dy.load(window, lanes, masked), self.winners.load(window, lanes, masked)
+        code = b.add(BYTE(row % 2 * 2), b.trunc(b.and_(column, INDEX(1)), BYTE))
+        won = b.icmp_signed("==", winners.value, splat(b, code, lanes).value)
+        return (dy * splat(b, self.scale, lanes)).where(won, dy.full(0))
+
+
+class Activated(NamedTuple):
+    """Written as y = ReLU(tile + bias). y: (N, H, W, C), bias: (C,)."""
+
+    y: Any
+    bias: Any
+
+    def store(self, row: ir.Value, lines: Sequence[Sequence[Vector]], masked: bool, accumulate: bool) -> None:
+        for column, vector in enumerate(lines[0]):
+            self.y.store((row, column), _relu(vector + self.bias.load((), vector.lanes, masked)), masked)
+
+
+class Pooled(NamedTuple):
+    """Written as y = 2x2 max-pooled ReLU(tile + bias), times `scale` where `kept` and 0 where not.
+
+    y, winners (int8), kept (bool, or None for all): (N, H // 2, W // 2, C), bias: (C,), scale: a number of y's type.
+    winners tells which pixel of a window was the largest, 0 to 3 by rows and the first of equals, or NOBODY.
+    """
+
+    y: Any
+    winners: Any
+    bias: Any
+    kept: Any
+    scale: Any
+
+    def store(self, row: ir.Value, lines: Sequence[Sequence[Vector]], masked: bool, accumulate: bool) -> None:
+        b, lanes = self.y.builder, lines[0][0].lanes
+        bias, scale = self.bias.load((), lanes, masked), splat(b, self.scale, lanes)
+        nobody = splat(b, BYTE(NOBODY), lanes)
+        for column in range(0, len(lines[0]), 2):
+            place = b.ashr(row, INDEX(1)), column // 2
+            window = [_relu(line[column + i] + bias) for line in lines for i in range(2)]
+            largest, winner = window[0], nobody.full(0)
+            for code, value in enumerate(window[1:], start=1):
+                larger = b.or_(value.compare(">", largest), value.compare("!=", value))  # a NaN must show
+                largest, winner = value.where(larger, largest), winner.full(code).where(larger, winner)
+            winner = nobody.where(largest.compare("==", largest.full(0)), winner)
+            largest = largest * scale
+            if self.kept is not None:
+                kept = self.kept.load(place, lanes, masked)
+                kept = b.icmp_signed("!=", kept.value, kept.full(0).value)
+                largest, winner = largest.where(kept, largest.full(0)), winner.where(kept, nobody)
+            self.y.store(place, largest, masked)
+            self.winners.store(place, winner, masked)
+
+
+def _relu(vector: Vector) -> Vector:
+    """Zero where the vector is negative: in this form, a NaN stays one."""
+    zero = vector.full(0)
+    return zero.where(vector.compare("<", zero), vector)
+
+
+class _Plain(NamedTuple):
+    """Read and written as they are."""
+
+    images: Any
+
+    def load(self, place: Sequence[Any], lanes: int, masked: bool) -> Vector:
+        return self.images.load(place, lanes, masked)
+
+    def store(self, row: ir.Value, lines: Sequence[Sequence[Vector]], masked: bool, accumulate: bool) -> None:
+        for column, vector in enumerate(lines[0]):
+            before = self.images.load((row, column), vector.lanes, masked) if accumulate else None
+            self.images.store((row, column), before + vector if before else vector, masked)
+
+
+@intrinsic
+def transform(typingctx: Any, kind: Any, source: Any, source_at: Any, target: Any, target_at: Any) -> Any:
+    """The tile at target_at = (or +=) L X L^T, with X the tile at source_at, for one vector of channels.
+
+    Source and target: images (N, H, W, C), or what may stand for them; a place is (n, i, j, c). Zeros are read outside
+    of the images, and nothing is written there.
+    """
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        _, *kinds = signature.args
+        source, target = (
+            _open(context, builder, kinds[i], arguments[i + 1], unpack(context, builder, kinds[i + 1], arguments[i + 2]))
+            for i in (0, 2)
+        )
+        inside = builder.and_(_contains(source, kind.value.inputs), _contains(target, kind.value.outputs))
+        with builder.if_else(inside) as branches:
+            for branch, masked in zip(branches, (False, True), strict=True):
+                with branch:
+                    _emit(builder, kind.value, source, target, masked)
+        return context.get_dummy_value()
+
+    return types.void(kind, source, source_at, target, target_at), generate
+
+
+def _open(context: Any, builder: ir.IRBuilder, kind: Any, value: ir.Value, at: list[ir.Value]) -> Any:
+    """The same tuple with windows at a place in the stead of arrays; of an array alone, _Plain."""
+    n, i, j, c = at
+    if not isinstance(kind, types.BaseTuple):
+        return _Plain(Window(context, builder, kind, value, [n, i, j, c], (1, 2)))
+    half = builder.ashr(i, INDEX(1)), builder.ashr(j, INDEX(1))
+    i, j = half if kind.instance_class in (Unpooled, Pooled) else (i, j)
+    fields = []
+    for field_kind, field in zip(kind.types, cgutils.unpack_tuple(builder, value), strict=True):
+        if isinstance(field_kind, types.Array):
+            index, axes = ([n, i, j, c], (1, 2)) if field_kind.ndim == 4 else ([c], ())
+            fields.append(Window(context, builder, field_kind, field, index, axes))
+        else:
+            fields.append(None if field_kind == types.none else field)
+    return kind.instance_class(*fields)
+
+
+def _contains(images: Any, size: int) -> ir.Value:
+    """Whether a tile and its lanes lie inside the images."""
+    size = size // 2 if isinstance(images, Unpooled | Pooled) else size
+    return images[0].contains((size, size), VECTOR_BYTES // images[0].bytes)
+
+
+def _emit(builder: ir.IRBuilder, kind: Transform, source: Any, target: Any, masked: bool) -> None:
+    """The matrix is applied to each column of the tile, then to the rows of what that gives, kept on the stack.
+
+    Columns and rows are gone through by loops in the compiled code: that is as fast as one long list of instructions,
+    which needs more registers than there are, and compiles in a fraction of the time.
+    """
+    first = source[0]
+    lanes = VECTOR_BYTES // first.bytes
+    vector = ir.VectorType(first.scalar, lanes)
+    between = cgutils.alloca_once(builder, ir.ArrayType(vector, kind.inputs * kind.outputs))
+
+    def cell(row: Any, column: Any) -> ir.Value:
+        row, column = (INDEX(x) if isinstance(x, int) else x for x in (row, column))
+        at = builder.add(builder.mul(row, INDEX(kind.inputs)), column)
+        return cgutils.gep_inbounds(builder, between, INDEX(0), at)
+
+    with cgutils.for_range(builder, INDEX(kind.inputs)) as columns:
+        column = columns.index
+        if kind.step and not masked and isinstance(source, _Plain):
+            for row in range(kind.inputs):
+                first.prefetch((row, builder.add(column, INDEX(kind.step))))
+        values = [source.load((row, column), lanes, masked) for row in range(kind.inputs)]
+        for row, value in enumerate(apply(kind.matrix, values)):
+            builder.store(value.value, cell(row, column))
+    together = 2 if isinstance(target, Pooled) else 1
+    with cgutils.for_range(builder, INDEX(kind.outputs // together)) as steps:
+        start = builder.mul(steps.index, INDEX(together))
+        lines = []
+        for row in (builder.add(start, INDEX(i)) for i in range(together)):
+            values = [Vector(builder, builder.load(cell(row, column), typ=vector)) for column in range(kind.inputs)]
+            lines.append(apply(kind.matrix, values))
+        target.store(start, lines, masked, kind.accumulate)

@@ -1,0 +1,202 @@
+"""The passes of Winograd convolution over a batch, in parallel.
+
+A worker goes through its tiles in chunks whose planes stay in its cache: planes[t, a, b, c] is element (a, b) of the
+transform of tile t, and all tiles and channels of one element lie together, a matrix ready to be multiplied.
+"""
+
+import functools
+from typing import Any
+
+import numpy as np
+from numba import int64, njit, prange
+
+from nncore.kernels.product import multiply, multiply_add
+from nncore.kernels.simd import ROWS, VECTOR_BYTES
+from nncore.kernels.tiles import transform
+from nncore.types import Array, Integers, Pair
+
+serial = functools.partial(njit, cache=True, nogil=True, error_model="numpy")
+parallel = functools.partial(serial, parallel=True)
+
+STAGGER = 192
+"""Bytes between planes: at distances of a multiple of 4096 bytes, all would compete for the same lines of the cache."""
+
+
+@serial
+def round_up(number: int, multiple: int) -> int:
+    return (number + multiple - 1) // multiple * multiple
+
+
+@serial
+def empty_planes(tiles: int, size: int, channels: int, like: Array) -> Array:
+    """Planes (tiles, size, size, channels) of the type of `like`, aligned to the cache's lines."""
+    plane = tiles * channels + STAGGER // like.itemsize
+    flat = np.empty(size * size * plane + 64, like.dtype)
+    flat = flat[(-flat.ctypes.data % 64) // like.itemsize :]
+    strides = channels * like.itemsize, size * plane * like.itemsize, plane * like.itemsize, like.itemsize
+    return np.lib.stride_tricks.as_strided(flat, (tiles, size, size, channels), strides)
+
+
+@serial
+def rows_of(count: int, step: int) -> Integers:
+    """Where the rows of a matrix begin, for `product`; those that fill up the last block repeat the last row."""
+    offsets = np.empty(round_up(count, ROWS), np.int64)
+    for row in range(len(offsets)):
+        offsets[row] = min(row, count - 1) * step
+    return offsets
+
+
+@serial
+def place(tile: int, grid: Pair, step: int) -> tuple[int, int, int]:
+    """The image, top row and left column of a tile, counted over the batch."""
+    image, within = divmod(tile, grid[0] * grid[1])
+    row, column = divmod(within, grid[1])
+    return image, row * step, column * step
+
+
+@serial
+def gather(read: Any, images: Any, origin: Pair, grid: Pair, tiles: Pair, channels: int, planes: Array) -> None:
+    """Transform the tiles of images, from tiles[0] up to tiles[1], into planes; the first tile begins at -origin."""
+    for t in range(tiles[0], tiles[1]):
+        image, i, j = place(t, grid, read.step)
+        for c in range(0, channels, VECTOR_BYTES // planes.itemsize):
+            transform(read, images, (image, i - origin[0], j - origin[1], c), planes, (t - tiles[0], 0, 0, c))
+
+
+@serial
+def scatter(
+    write: Any, planes: Array, images: Any, origin: Pair, grid: Pair, tiles: Pair, channels: int, start: int
+) -> None:
+    """Transform planes into tiles of the images' channels from `start` on, of which there are `channels` in all."""
+    for t in range(tiles[0], tiles[1]):
+        image, i, j = place(t, grid, write.step)
+        for c in range(start, min(channels, start + planes.shape[3]), VECTOR_BYTES // planes.itemsize):
+            transform(write, planes, (t - tiles[0], 0, 0, c - start), images, (image, i - origin[0], j - origin[1], c))
+
+
+@serial
+def multiply_planes(left: Array, rows: Integers, depth: int, weights: Array, products: Array) -> None:
+    """products[t, a, b] = left[t, a, b] @ weights[a, b], for all a, b."""
+    for a in range(weights.shape[0]):
+        for b in range(weights.shape[1]):
+            for t in range(0, len(rows), ROWS):
+                walk = 1, 0, depth, 1
+                multiply(left[:, a, b], rows, walk, weights[a, b], (0, 0), products[:, a, b], (t, 0))
+
+
+@serial
+def correlate_planes(left: Array, columns: Integers, count: int, right: Array, start: int, sums: Array) -> None:
+    """sums[a, b] += the sum over t < count of left[t, a, b]^T right[t, a, b, start:], for all a, b."""
+    step = left.strides[0] // left.itemsize
+    for a in range(sums.shape[0]):
+        for b in range(sums.shape[1]):
+            for c in range(0, len(columns), ROWS):
+                walk = 1, 0, count, step
+                multiply_add(left[:, a, b], columns, walk, right[:, a, b], (0, start), sums[a, b], (c, 0))
+
+
+@parallel
+def forward_pass(
+    read: Any,
+    write: Any,
+    x: Array,
+    weights: Array,
+    y: Any,
+    filters: int,
+    origin: Pair,
+    grid: Pair,
+    workers: int,
+    chunk: int,
+) -> None:
+    """Convolve x (N, H, W, C), which the first tile overhangs by `origin`, into y, which `transform` can write.
+
+    weights: (blocks, n, n, C, VECTORS * lanes) from `transform_kernel`. grid: the rows and columns of tiles of an
+    image. chunk: how many tiles a worker takes at a time.
+    """
+    blocks, size, _, depth, columns = weights.shape
+    line = round_up(depth, VECTOR_BYTES // x.itemsize)
+    tiles = len(x) * grid[0] * grid[1]
+    for each in prange(workers):
+        worker = int64(each)  # as it comes, it is unsigned and would make floats of all that follows
+        planes, products = empty_planes(chunk, size, line, x), empty_planes(chunk, size, columns, x)
+        stop = tiles * (worker + 1) // workers
+        for first in range(tiles * worker // workers, stop, chunk):
+            these = first, min(first + chunk, stop)
+            rows = rows_of(these[1] - first, line)
+            gather(read, x, origin, grid, these, depth, planes)
+            for block in range(blocks):
+                multiply_planes(planes, rows, depth, weights[block], products)
+                scatter(write, products, y, (0, 0), grid, these, filters, block * columns)
+
+
+@parallel
+def backward_pass(
+    read_x: Any,
+    read_dy: Any,
+    write_dx: Any,
+    x: Array,
+    dy: Any,
+    weights: Array,
+    dx: Array,
+    sums: Array,
+    dbias: Array,
+    origin: Pair,
+    grid: Pair,
+    chunk: int,
+) -> None:
+    """From x and dy, which `transform` can read: dx, and for each worker the parts of dw and of the bias's gradient.
+
+    weights: (blocks, n, n, F, VECTORS * lanes), from the kernel with channels and filters swapped.
+    sums: zeros (workers, blocks, n, n, C rounded up to ROWS, VECTORS * lanes), to be filled with dU.
+    dbias: zeros (workers, blocks * VECTORS * lanes).
+    """
+    workers, blocks, size, _, _, columns = sums.shape
+    depth, filters = x.shape[3], weights.shape[3]
+    left, right = round_up(depth, VECTOR_BYTES // x.itemsize), blocks * columns
+    for each in prange(workers):
+        worker = int64(each)
+        x_planes, dy_planes = empty_planes(chunk, size, left, x), empty_planes(chunk, size, right, x)
+        products, taps = empty_planes(chunk, size, columns, x), rows_of(depth, 1)
+        # Whole images only, as the tiles of dx overlap.
+        images = len(x) * worker // workers, len(x) * (worker + 1) // workers
+        for n in range(images[0], images[1]):
+            dx[n] = 0
+        stop = images[1] * grid[0] * grid[1]
+        for first in range(images[0] * grid[0] * grid[1], stop, chunk):
+            these = first, min(first + chunk, stop)
+            count = these[1] - first
+            gather(read_x, x, origin, grid, these, depth, x_planes)
+            gather(read_dy, dy, (0, 0), grid, these, right, dy_planes)
+            for block in range(blocks):
+                correlate_planes(x_planes, taps, count, dy_planes, block * columns, sums[worker, block])
+            for t in range(count):
+                for k in range(right):
+                    dbias[worker, k] += dy_planes[t, 1, 1, k]
+            rows = rows_of(count, right)
+            for block in range(len(weights)):
+                multiply_planes(dy_planes, rows, filters, weights[block], products)
+                scatter(write_dx, products, dx, origin, grid, these, depth, block * columns)
+
+
+@parallel
+def transform_kernel(read: Any, kernel: Array, weights: Array) -> None:
+    """weights[block, :, :, c] = G w G^T for w = kernel[:, :, c, block], kernel (3, 3, C, F)."""
+    images, columns = kernel.transpose(2, 0, 1, 3), weights.shape[4]
+    for each in prange(kernel.shape[2]):
+        c = int64(each)
+        for f in range(0, weights.shape[0] * columns, VECTOR_BYTES // kernel.itemsize):
+            target = weights[f // columns].transpose(2, 0, 1, 3)
+            transform(read, images, (c, 0, 0, f), target, (c, 0, 0, f % columns))
+
+
+@parallel
+def transform_sums(write: Any, sums: Array, dkernel: Array) -> None:
+    """dkernel[:, :, c, f] = the sum over workers of G^T sums[worker, block of f, :, :, c] G."""
+    dkernel[:] = 0
+    images, columns = dkernel.transpose(2, 0, 1, 3), sums.shape[5]
+    for each in prange(dkernel.shape[2]):
+        c = int64(each)
+        for f in range(0, dkernel.shape[3], VECTOR_BYTES // dkernel.itemsize):
+            for worker in range(len(sums)):
+                source = sums[worker, f // columns].transpose(2, 0, 1, 3)
+                transform(write, source, (c, 0, 0, f % columns), images, (c, 0, 0, f))

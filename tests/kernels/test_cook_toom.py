@@ -1,0 +1,59 @@
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from nncore.kernels.cook_toom import POINTS, apply, cook_toom, sandwich, transpose
+
+
+def fractions(rng, *shape):
+    flat = [Fraction(int(n), int(d)) for n, d in zip(*rng.integers(1, 99, (2, int(np.prod(shape)))), strict=True)]
+    return np.array(flat, dtype=object).reshape(shape)
+
+
+@pytest.mark.parametrize("m", POINTS)
+def test_it_filters_exactly(rng, m):
+    a, g, b = (np.array(matrix, dtype=object) for matrix in cook_toom(m))
+    d, taps = fractions(rng, m + 2), fractions(rng, 3)
+    assert (a.shape, g.shape, b.shape) == ((m + 2, m), (m + 2, 3), (m + 2, m + 2))
+    assert (a.T @ ((g @ taps) * (b.T @ d))).tolist() == [d[i : i + 3] @ taps for i in range(m)]
+
+
+@pytest.mark.parametrize("m", POINTS)
+def test_shared_sums_change_nothing(rng, m):
+    for matrix in cook_toom(m):
+        for each in (matrix, transpose(matrix)):
+            plain = np.array(each, dtype=object)
+            tile = fractions(rng, plain.shape[1], plain.shape[1])
+            assert apply(each, tile[0]) == (plain @ tile[0]).tolist()
+            assert sandwich(each, tile) == (plain @ tile @ plain.T).tolist()
+
+
+@pytest.mark.parametrize("m", POINTS)
+def test_the_second_point_sums_a_tile(m):
+    """The bias's gradient is read off there."""
+    assert set(cook_toom(m)[0][1]) == {1}
+
+
+class Counted:
+    """Counts additions; a product that is added at once costs nothing more on most machines."""
+
+    additions = 0
+
+    def __add__(self, other):
+        Counted.additions += 1
+        return self
+
+    __sub__ = __add__
+
+    def __mul__(self, other):
+        return self
+
+
+@pytest.mark.parametrize(("m", "row_by_row", "shared"), [(2, 4, 4), (4, 12, 10), (5, 20, 14), (6, 30, 18)])
+def test_shared_sums_save_additions(m, row_by_row, shared):
+    a = cook_toom(m)[0]
+    assert sum(sum(map(bool, row)) - 1 for row in a) == row_by_row
+    Counted.additions = 0
+    apply(a, [Counted()] * m)
+    assert Counted.additions == shared
