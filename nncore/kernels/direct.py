@@ -1,0 +1,164 @@
+"""Convolution of any kernel size, stride and padding as a product of matrices that are never written down.
+
+In the columns of im2col, the entry for an output pixel p and a tap d of the kernel is one number of the padded image:
+
+    columns[p, d] = image[pixels[p] + taps[d]]        y = columns @ w        dw = columns^T @ dy
+
+with `pixels` and `taps` two short tables of offsets. `product` walks along one of them and holds a block of the other,
+so nothing is copied but the image, and that only where there is padding.
+
+The gradient dx is a convolution, too: of dy with the kernel turned by half a turn, its channels and filters swapped.
+With a stride s, the pixels whose rows and columns leave the same remainder when divided by s meet every s-th tap only;
+each such class is a convolution of stride 1 of its own.
+"""
+
+import functools
+import itertools
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import get_num_threads, int64, njit, prange
+
+from nncore.kernels.product import multiply, multiply_add
+from nncore.kernels.reference import output_size
+from nncore.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, Constant
+from nncore.types import Array, Integers, Padding, Pair
+
+Walk = tuple[int, int, int, int]
+
+parallel = functools.partial(njit, cache=True, nogil=True, error_model="numpy", parallel=True)
+
+
+class Block(NamedTuple):
+    """The block of `product`; as an argument of a kernel, it lets Numba's cache see that `product` has changed."""
+
+    rows: int
+    vectors: int
+
+
+BLOCK = Constant(Block(ROWS, VECTORS))
+
+
+def forward(x: Array, kernel: Array, stride: Pair, padding: Padding) -> Array:
+    """`reference.conv2d`."""
+    kh, kw, channels, filters = kernel.shape
+    oh, ow = output_size(x.shape[1:3], (kh, kw), stride, padding)
+    padded, columns = _pad(x, padding), _whole_lines(filters, x)
+    row = padded.shape[2] * channels
+    pixels = _whole_blocks(np.add.outer(np.arange(oh) * stride[0] * row, np.arange(ow) * stride[1] * channels))
+    walk = kh, row, kw * channels, 1
+    lines = np.zeros((columns // _whole_lines(1, x), kh * kw * channels, _whole_lines(1, x)), x.dtype)
+    lines[...] = _pad(kernel, ((0, 0), (0, 0)), columns).reshape(lines.shape[1], len(lines), -1).swapaxes(0, 1)
+    y = np.empty((len(x), oh, ow, filters), x.dtype)
+    _convolve(BLOCK, padded.reshape(len(x), -1), pixels, walk, lines, y.reshape(len(x), -1, filters), get_num_threads())
+    return y
+
+
+def backward(x: Array, kernel: Array, dy: Array, stride: Pair, padding: Padding) -> tuple[Array, Array]:
+    """`reference.conv2d_backward`."""
+    return _input_gradient(kernel, dy, x.shape[1:3], stride, padding), _kernel_gradient(x, kernel, dy, stride, padding)
+
+
+def _kernel_gradient(x: Array, kernel: Array, dy: Array, stride: Pair, padding: Padding) -> Array:
+    kh, kw, channels, filters = kernel.shape
+    padded, (oh, ow), columns = _pad(x, padding), dy.shape[1:3], _whole_lines(filters, x)
+    row = padded.shape[2] * channels
+    taps = _whole_blocks(np.add.outer(np.arange(kh) * row, np.arange(kw * channels)))
+    walk = oh, stride[0] * row, ow, stride[1] * channels
+    sums = np.zeros((get_num_threads(), len(taps), columns), x.dtype)
+    lines = _pad(dy, ((0, 0), (0, 0)), columns).reshape(len(dy), oh * ow, columns)
+    _correlate(BLOCK, padded.reshape(len(x), -1), taps, walk, lines, sums)
+    dw: Array = sums.sum(axis=0)[: kh * kw * channels, :filters].reshape(kernel.shape)
+    return dw
+
+
+def _input_gradient(kernel: Array, dy: Array, size: Pair, stride: Pair, padding: Padding) -> Array:
+    rows, columns = (
+        _classes(size[axis], dy.shape[1 + axis], kernel.shape[axis], stride[axis], padding[axis][0]) for axis in (0, 1)
+    )
+    dx = np.zeros((len(dy), *size, kernel.shape[2]), kernel.dtype)
+    for (i, down, vertical), (j, across, horizontal) in itertools.product(rows, columns):
+        part = kernel[down, across].swapaxes(2, 3)
+        if part.size:  # there may be no tap that meets these pixels
+            dx[:, i, j] = forward(dy, part, (1, 1), (vertical, horizontal))
+    return dx
+
+
+def _classes(size: int, steps: int, window: int, stride: int, before: int) -> list[tuple[slice, slice, Pair]]:
+    """Along one axis: the pixels of each class, the taps that meet them, last first, and the padding of dy."""
+    classes = []
+    for first in range(min(stride, size)):
+        skipped, tap = divmod(first + before, stride)
+        taps, pixels = len(range(tap, window, stride)), len(range(first, size, stride))
+        last_first = slice(tap + (taps - 1) * stride, tap - 1 if tap else None, -stride) if taps else slice(0, 0)
+        classes.append((slice(first, None, stride), last_first, (taps - 1 - skipped, pixels - steps + skipped)))
+    return classes
+
+
+def _pad(x: Array, padding: Padding, channels: int | None = None) -> Array:
+    """Zeros around images and channels; a negative padding takes rows or columns away. Copied only if it must be."""
+    n, height, width, depth = x.shape
+    (top, bottom), (left, right) = padding
+    shape = n, height + top + bottom, width + left + right, channels or depth
+    x = np.ascontiguousarray(x)
+    if shape == x.shape and top == left == 0:
+        return x
+    padded = np.empty(shape, x.dtype)
+    _copy(x, top, left, padded)
+    return padded
+
+
+def _whole_blocks(offsets: Integers) -> Integers:
+    """A table of offsets, flat; the last is repeated to fill up the last block."""
+    flat = offsets.ravel()
+    return np.pad(flat, (0, -len(flat) % ROWS), mode="edge")
+
+
+def _whole_lines(filters: int, like: Array) -> int:
+    line = VECTORS * VECTOR_BYTES // like.itemsize
+    return -(-filters // line) * line
+
+
+@parallel
+def _copy(x: Array, top: int, left: int, padded: Array) -> None:
+    """padded[n, i + top, j + left, c] = x[n, i, j, c], and zeros elsewhere."""
+    _, height, width, channels = x.shape
+    for n in prange(len(x)):
+        for i in range(padded.shape[1]):
+            for j in range(padded.shape[2]):
+                pixel, row, column = padded[n, i, j], i - top, j - left
+                inside = 0 <= row < height and 0 <= column < width
+                for c in range(channels if inside else 0):
+                    pixel[c] = x[n, row, column, c]
+                for c in range(channels if inside else 0, len(pixel)):
+                    pixel[c] = 0
+
+
+@parallel
+def _convolve(block: Any, x: Array, pixels: Integers, walk: Walk, lines: Array, y: Array, workers: int) -> None:
+    """y[n, p, f] = the sum over taps d of x[n, pixels[p] + walk(d)] * lines[block of f, d, f].
+
+    x: (N, size of an image), lines: (blocks, taps, VECTORS * lanes), y: (N, pixels, F). Workers share the batch by
+    blocks of pixels, so that a single image keeps all of them busy.
+    """
+    columns, share = lines.shape[2], len(pixels) // ROWS
+    for each in prange(workers):
+        worker = int64(each)
+        first, stop = len(x) * share * worker // workers, len(x) * share * (worker + 1) // workers
+        for n in range(first // share, (stop + share - 1) // share):
+            start, end = max(first - n * share, 0) * ROWS, min(stop - n * share, share) * ROWS
+            for f in range(len(lines)):
+                for p in range(start, end, ROWS):
+                    multiply(x[n], pixels, walk, lines[f], (0, 0), y[n], (p, f * columns))
+
+
+@parallel
+def _correlate(block: Any, x: Array, taps: Integers, walk: Walk, dy: Array, sums: Array) -> None:
+    """sums[worker, d, f] += the sum over its images n and over pixels p of x[n, taps[d] + walk(p)] * dy[n, p, f]."""
+    workers = len(sums)
+    for each in prange(workers):
+        worker = int64(each)
+        for n in range(len(x) * worker // workers, len(x) * (worker + 1) // workers):
+            for f in range(0, dy.shape[2], VECTORS * VECTOR_BYTES // x.itemsize):
+                for d in range(0, len(taps), ROWS):
+                    multiply_add(x[n], taps, walk, dy[n], (0, f), sums[worker], (d, f))
