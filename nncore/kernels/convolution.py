@@ -16,7 +16,14 @@ import numpy as np
 from nncore import kernels
 from nncore.errors import OptionError
 from nncore.kernels import reference
-from nncore.types import Array, Padding, Pair
+from nncore.types import Array, Padding, Pair, Shape
+
+SIMD = kernels.NUMBA
+if SIMD:
+    try:
+        from nncore.kernels import direct, winograd
+    except (ImportError, AttributeError):  # they build on parts of Numba that may change from version to version
+        SIMD = False
 
 COLUMN_BYTES = 12 * 2**20
 """How large a buffer of columns may grow. A batch is worked off a few images at a time, so that what im2col writes is
@@ -71,15 +78,44 @@ ALGORITHMS: dict[str, Algorithm] = {
     "im2col": Algorithm(_im2col_forward, _im2col_backward),
     "reference": Algorithm(reference.conv2d, reference.conv2d_backward),
 }
+if SIMD:
+    ALGORITHMS["direct"] = Algorithm(direct.forward, direct.backward)
+    ALGORITHMS["winograd"] = Algorithm(winograd.forward, winograd.backward)
 
 
-def choose(name: str) -> Algorithm:
-    """The algorithm of that name; "auto" is im2col, the faster of the two for every shape measured."""
-    return ALGORITHMS["im2col" if name == "auto" else name]
+def choose(name: str, x_shape: Shape, kernel_shape: Shape, stride: Pair, padding: Padding) -> Algorithm:
+    """The algorithm of that name. "auto" is the one of least arithmetic for these shapes.
+
+    That is winograd for kernels of 3x3 and stride 1, unless there are so few channels that its transforms of tiles, or
+    so few images that those of the kernel, take more time than it saves; else direct, and im2col without SIMD. A
+    transformed kernel was measured to take as long as the products of 55 tiles.
+    """
+    if name != "auto":
+        return ALGORITHMS[name]
+    if not SIMD:
+        return ALGORITHMS["im2col"]
+    kh, kw, channels, filters = kernel_shape
+    if not _winograd_serves((kh, kw), stride):
+        return ALGORITHMS["direct"]
+    size = reference.output_size((x_shape[1], x_shape[2]), (kh, kw), stride, padding)
+    filters = direct.whole_lines(filters, np.float32)
+    m = winograd.tile_size(size, channels, filters)
+    by_winograd = x_shape[0] * winograd.arithmetic(m, size, channels, filters) + 55 * (m + 2) ** 2 * channels * filters
+    by_direct = x_shape[0] * size[0] * size[1] * kh * kw * channels * filters
+    return ALGORITHMS["winograd" if by_winograd < by_direct else "direct"]
 
 
-def check_algorithm(name: str) -> str:
-    """The name, if it is "auto" or one of ALGORITHMS."""
+def check_algorithm(name: str, kernel_size: Pair, stride: Pair) -> str:
+    """The name, if it is "auto" or one of ALGORITHMS that serves such a kernel."""
     if name != "auto" and name not in ALGORITHMS:
         raise OptionError(f"convolution algorithm {name!r} is unknown: choose auto, {', '.join(ALGORITHMS)}")
+    if name == "winograd" and not _winograd_serves(kernel_size, stride):
+        raise OptionError(
+            f"convolution algorithm 'winograd' is for kernels of 3x3 and stride 1, not for {kernel_size[0]}x"
+            f"{kernel_size[1]} and stride {stride[0]}x{stride[1]}: choose auto, direct or im2col"
+        )
     return name
+
+
+def _winograd_serves(kernel_size: Pair, stride: Pair) -> bool:
+    return tuple(kernel_size) == (3, 3) and tuple(stride) == (1, 1)

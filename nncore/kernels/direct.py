@@ -7,7 +7,7 @@ In the columns of im2col, the entry for an output pixel p and a tap d of the ker
 with `pixels` and `taps` two short tables of offsets. `product` walks along one of them and holds a block of the other,
 so nothing is copied but the image, and that only where there is padding.
 
-The gradient dx is a convolution, too: of dy with the kernel turned by half a turn, its channels and filters swapped.
+The gradient dx, where there are channels enough, is a convolution, too: of dy with the kernel turned by half a turn, its channels and filters swapped.
 With a stride s, the pixels whose rows and columns leave the same remainder when divided by s meet every s-th tap only;
 each such class is a convolution of stride 1 of its own.
 """
@@ -18,11 +18,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import get_num_threads, int64, njit, prange
+from numpy.typing import DTypeLike
 
+from nncore.kernels.im2col import col2im
 from nncore.kernels.product import multiply, multiply_add
 from nncore.kernels.reference import output_size
 from nncore.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, Constant
-from nncore.types import Array, Integers, Padding, Pair
+from nncore.types import Array, Integers, Padding, Pair, Shape
 
 Walk = tuple[int, int, int, int]
 
@@ -43,11 +45,11 @@ def forward(x: Array, kernel: Array, stride: Pair, padding: Padding) -> Array:
     """`reference.conv2d`."""
     kh, kw, channels, filters = kernel.shape
     oh, ow = output_size(x.shape[1:3], (kh, kw), stride, padding)
-    padded, columns = _pad(x, padding), _whole_lines(filters, x)
+    padded, columns = _pad(x, padding), whole_lines(filters, x.dtype)
     row = padded.shape[2] * channels
     pixels = _whole_blocks(np.add.outer(np.arange(oh) * stride[0] * row, np.arange(ow) * stride[1] * channels))
     walk = kh, row, kw * channels, 1
-    lines = np.zeros((columns // _whole_lines(1, x), kh * kw * channels, _whole_lines(1, x)), x.dtype)
+    lines = np.zeros((columns // whole_lines(1, x.dtype), kh * kw * channels, whole_lines(1, x.dtype)), x.dtype)
     lines[...] = _pad(kernel, ((0, 0), (0, 0)), columns).reshape(lines.shape[1], len(lines), -1).swapaxes(0, 1)
     y = np.empty((len(x), oh, ow, filters), x.dtype)
     _convolve(BLOCK, padded.reshape(len(x), -1), pixels, walk, lines, y.reshape(len(x), -1, filters), get_num_threads())
@@ -56,12 +58,13 @@ def forward(x: Array, kernel: Array, stride: Pair, padding: Padding) -> Array:
 
 def backward(x: Array, kernel: Array, dy: Array, stride: Pair, padding: Padding) -> tuple[Array, Array]:
     """`reference.conv2d_backward`."""
-    return _input_gradient(kernel, dy, x.shape[1:3], stride, padding), _kernel_gradient(x, kernel, dy, stride, padding)
+    gradient = _gradient_of_few_channels if x.shape[3] < whole_lines(1, x.dtype) // 2 else _gradient_of_channels
+    return gradient(kernel, dy, x.shape, stride, padding), _kernel_gradient(x, kernel, dy, stride, padding)
 
 
 def _kernel_gradient(x: Array, kernel: Array, dy: Array, stride: Pair, padding: Padding) -> Array:
     kh, kw, channels, filters = kernel.shape
-    padded, (oh, ow), columns = _pad(x, padding), dy.shape[1:3], _whole_lines(filters, x)
+    padded, (oh, ow), columns = _pad(x, padding), dy.shape[1:3], whole_lines(filters, x.dtype)
     row = padded.shape[2] * channels
     taps = _whole_blocks(np.add.outer(np.arange(kh) * row, np.arange(kw * channels)))
     walk = oh, stride[0] * row, ow, stride[1] * channels
@@ -72,11 +75,19 @@ def _kernel_gradient(x: Array, kernel: Array, dy: Array, stride: Pair, padding: 
     return dw
 
 
-def _input_gradient(kernel: Array, dy: Array, size: Pair, stride: Pair, padding: Padding) -> Array:
+def _gradient_of_few_channels(kernel: Array, dy: Array, x_shape: Shape, stride: Pair, padding: Padding) -> Array:
+    """dx by the columns after all: where the channels of x would not fill a vector, those of the columns do."""
+    kh, kw, channels, filters = kernel.shape
+    matrix = kernel.reshape(-1, filters).T.reshape(1, 1, filters, -1)
+    columns = forward(dy, matrix, (1, 1), ((0, 0), (0, 0))).reshape(-1, kh * kw * channels)
+    return col2im(columns, x_shape, (kh, kw), stride, padding)
+
+
+def _gradient_of_channels(kernel: Array, dy: Array, x_shape: Shape, stride: Pair, padding: Padding) -> Array:
     rows, columns = (
-        _classes(size[axis], dy.shape[1 + axis], kernel.shape[axis], stride[axis], padding[axis][0]) for axis in (0, 1)
+        _classes(x_shape[1 + axis], dy.shape[1 + axis], kernel.shape[axis], stride[axis], padding[axis][0]) for axis in (0, 1)
     )
-    dx = np.zeros((len(dy), *size, kernel.shape[2]), kernel.dtype)
+    dx = np.zeros(x_shape, kernel.dtype)
     for (i, down, vertical), (j, across, horizontal) in itertools.product(rows, columns):
         part = kernel[down, across].swapaxes(2, 3)
         if part.size:  # there may be no tap that meets these pixels
@@ -114,8 +125,9 @@ def _whole_blocks(offsets: Integers) -> Integers:
     return np.pad(flat, (0, -len(flat) % ROWS), mode="edge")
 
 
-def _whole_lines(filters: int, like: Array) -> int:
-    line = VECTORS * VECTOR_BYTES // like.itemsize
+def whole_lines(filters: int, dtype: DTypeLike) -> int:
+    """The filters that are computed: `product` works off whole lines of vectors."""
+    line = VECTORS * VECTOR_BYTES // np.dtype(dtype).itemsize
     return -(-filters // line) * line
 
 

@@ -59,11 +59,11 @@ class Conv2D(Layer):
         self.padding = _check_padding(padding)
         self.use_bias = use_bias
         self.initializer = check_initializer(initializer)
-        self.algorithm = convolution.check_algorithm(algorithm)
+        self.algorithm = convolution.check_algorithm(algorithm, self.kernel_size, self.stride)
 
     def forward(self, x: Array, training: bool = False) -> Array:
         w = self.parameters["kernel"]
-        y = convolution.choose(self.algorithm).forward(x, w, self.stride, self._pixels(x.shape[1:3]))
+        y = self._algorithm(x).forward(x, w, self.stride, self._pixels(x.shape[1:3]))
         if self.use_bias:
             y += self.parameters["bias"]
         self.remember(training, x)
@@ -72,11 +72,15 @@ class Conv2D(Layer):
     def backward(self, dy: Array) -> Array:
         (x,) = self.recall()
         w = self.parameters["kernel"]
-        dx, dw = convolution.choose(self.algorithm).backward(x, w, dy, self.stride, self._pixels(x.shape[1:3]))
+        dx, dw = self._algorithm(x).backward(x, w, dy, self.stride, self._pixels(x.shape[1:3]))
         self.gradients["kernel"] = dw
         if self.use_bias:
             self.gradients["bias"] = dy.sum(axis=(0, 1, 2))
         return dx
+
+    def _algorithm(self, x: Array) -> convolution.Algorithm:
+        kernel_shape, padding = self.parameters["kernel"].shape, self._pixels(x.shape[1:3])
+        return convolution.choose(self.algorithm, x.shape, kernel_shape, self.stride, padding)
 
     def _pixels(self, size: Shape) -> Padding:
         """The padding in pixels, ((top, bottom), (left, right)), for an image of (height, width)."""

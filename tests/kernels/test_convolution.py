@@ -8,12 +8,14 @@ from nncore.kernels.convolution import ALGORITHMS
 OTHERS = [name for name in ALGORITHMS if name != "reference"]
 
 
-def geometry(rng, dtype):
+def geometry(rng, dtype, name):
     n, height, width, channels, filters = (int(rng.integers(1, high)) for high in (6, 12, 12, 6, 8))
     padding = tuple((int(a), int(b)) for a, b in rng.integers(0, 3, (2, 2)))
     sizes = height + sum(padding[0]), width + sum(padding[1])
     window = tuple(int(rng.integers(1, min(5, size) + 1)) for size in sizes)
     stride = tuple(int(step) for step in rng.integers(1, 4, 2))
+    if name == "winograd":  # 3x3 kernels, and the one tile size of which the tests compile both types
+        window, stride, height, width = (3, 3), (1, 1), 9 - sum(padding[0]), 7 - sum(padding[1])
     x = rng.standard_normal((n, height, width, channels)).astype(dtype)
     return x, rng.standard_normal((*window, channels, filters)).astype(dtype), stride, padding
 
@@ -38,16 +40,16 @@ def assert_agree(rng, algorithm, x, kernel, stride, padding):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("case", range(8))
 def test_every_algorithm_computes_what_the_reference_does(rng, name, dtype, case):
-    assert_agree(rng, ALGORITHMS[name], *geometry(rng, dtype))
+    assert_agree(rng, ALGORITHMS[name], *geometry(rng, dtype, name))
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_an_empty_batch(name):
     x, kernel = np.zeros((0, 6, 5, 2), np.float32), np.ones((3, 3, 2, 4), np.float32)
-    padding = ((1, 1), (1, 1))
-    y = ALGORITHMS[name].forward(x, kernel, (2, 2), padding)
-    assert y.shape == (0, 3, 3, 4)
-    dx, dw = ALGORITHMS[name].backward(x, kernel, y, (2, 2), padding)
+    stride, padding = (1, 1) if name == "winograd" else (2, 2), ((1, 1), (1, 1))
+    y = ALGORITHMS[name].forward(x, kernel, stride, padding)
+    assert y.shape == ((0, 6, 5, 4) if name == "winograd" else (0, 3, 3, 4))
+    dx, dw = ALGORITHMS[name].backward(x, kernel, y, stride, padding)
     assert dx.shape == x.shape
     np.testing.assert_array_equal(dw, np.zeros_like(kernel))
 
@@ -61,9 +63,9 @@ def test_the_batch_may_be_cut_anywhere(rng, monkeypatch, column_bytes):
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_arrays_that_do_not_lie_in_one_piece_and_inputs_untouched(rng, name):
-    algorithm, arguments = ALGORITHMS[name], ((1, 2), ((1, 0), (0, 2)))
+    algorithm, arguments = ALGORITHMS[name], ((1, 1) if name == "winograd" else (1, 2), ((1, 0), (0, 2)))
     x = rng.standard_normal((3, 7, 6, 5)).transpose(1, 2, 3, 0)[::2]
-    kernel = rng.standard_normal((4, 3, 2, 3)).T
+    kernel = rng.standard_normal((4, 3, 3, 3)).T if name == "winograd" else rng.standard_normal((4, 3, 2, 3)).T
     y = algorithm.forward(x, kernel, *arguments)
     dy = rng.standard_normal(y.shape[::-1]).T
     copies = [array.copy() for array in (x, kernel, dy)]
@@ -74,11 +76,43 @@ def test_arrays_that_do_not_lie_in_one_piece_and_inputs_untouched(rng, name):
         np.testing.assert_array_equal(array, copy)
 
 
+SHAPES = (128, 28, 28, 64), (3, 3, 64, 128), (1, 1), ((0, 0), (0, 0))
+
+
 def test_names():
-    assert convolution.choose("auto") in ALGORITHMS.values()
     for name in ALGORITHMS:
-        assert convolution.check_algorithm(name) == name
-        assert convolution.choose(name) is ALGORITHMS[name]
-    assert convolution.check_algorithm("auto") == "auto"
+        assert convolution.check_algorithm(name, (3, 3), (1, 1)) == name
+        assert convolution.choose(name, *SHAPES) is ALGORITHMS[name]
+    assert convolution.check_algorithm("auto", (5, 5), (2, 2)) == "auto"
     with pytest.raises(OptionError, match="'fft' is unknown: choose auto, im2col, reference"):
-        convolution.check_algorithm("fft")
+        convolution.check_algorithm("fft", (3, 3), (1, 1))
+
+
+@pytest.mark.skipif(not convolution.SIMD, reason="needs Numba and its SIMD vectors")
+def test_what_winograd_does_not_serve():
+    for size, stride, told in (((3, 3), (2, 1), "3x3 and stride 2x1"), ((5, 3), (1, 1), "5x3 and stride 1x1")):
+        with pytest.raises(OptionError, match=f"'winograd' is for kernels of 3x3 and stride 1, not for {told}"):
+            convolution.check_algorithm("winograd", size, stride)
+
+
+@pytest.mark.skipif(not convolution.SIMD, reason="needs Numba and its SIMD vectors")
+def test_auto_takes_what_was_measured_to_be_the_fastest():
+    valid, one = ((0, 0), (0, 0)), ((1, 1), (1, 1))
+    for expected, x, kernel, stride, padding in (
+        ("winograd", (128, 26, 26, 64), (3, 3, 64, 128), (1, 1), valid),
+        ("winograd", (128, 12, 12, 128), (3, 3, 128, 128), (1, 1), valid),
+        ("winograd", (128, 13, 13, 16), (3, 3, 16, 32), (1, 1), valid),
+        ("winograd", (128, 7, 7, 64), (3, 3, 64, 64), (1, 1), one),
+        ("direct", (128, 28, 28, 1), (3, 3, 1, 64), (1, 1), valid),
+        ("direct", (128, 28, 28, 4), (3, 3, 4, 16), (1, 1), one),
+        ("direct", (1, 12, 12, 128), (3, 3, 128, 128), (1, 1), valid),
+        ("direct", (128, 26, 26, 64), (3, 3, 64, 128), (2, 2), valid),
+        ("direct", (128, 26, 26, 64), (5, 5, 64, 128), (1, 1), valid),
+        ("direct", (128, 26, 26, 64), (1, 1, 64, 128), (1, 1), valid),
+    ):
+        assert convolution.choose("auto", x, kernel, stride, padding) is ALGORITHMS[expected]
+
+
+def test_auto_without_simd_is_im2col(monkeypatch):
+    monkeypatch.setattr(convolution, "SIMD", False)
+    assert convolution.choose("auto", *SHAPES) is ALGORITHMS["im2col"]

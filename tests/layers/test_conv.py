@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nncore.errors import OptionError, ShapeError
+from nncore.kernels import convolution
 from nncore.kernels.convolution import ALGORITHMS
 from nncore.layers import Conv2D
 from nncore.sequential import Sequential
@@ -23,6 +24,8 @@ def random_conv(rng, case, algorithm="auto", dtype=np.float64):
     ][case % 5]
     kernel_size = int(rng.integers(1, min(height, 5) + 1)), int(rng.integers(1, min(width, 5) + 1))
     stride = tuple(rng.integers(1, 4, 2).tolist())
+    if algorithm == "winograd":
+        height, width, kernel_size, stride = height + 2, width + 2, (3, 3), (1, 1)
     layer = Conv2D(filters, kernel_size, stride, padding, use_bias=case != 3, algorithm=algorithm)
     layer.build((height, width, channels), rng, dtype)
     if layer.use_bias:
@@ -154,6 +157,12 @@ def test_shapes_it_takes_and_refuses():
         ({"padding": None}, "Conv2D: padding"),
         ({"padding": True}, "Conv2D: padding"),
         ({"initializer": "zeros"}, "initializer 'zeros' is unknown: choose one of he, glorot"),
+        (
+            {"algorithm": "winograd", "kernel_size": 5},
+            "'winograd' is for kernels of 3x3 and stride 1, not for 5x5 and stride 1x1"
+            if convolution.SIMD
+            else "unknown",
+        ),
         ({"algorithm": "fft"}, "convolution algorithm 'fft' is unknown: choose auto, im2col, reference"),
     ],
 )
