@@ -22,12 +22,14 @@ pass, so that every evaluation draws the same mask.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nncore import layers
 from nncore.errors import OptionError, ShapeError
+from nncore.kernels.convolution import ALGORITHMS
 from nncore.layers import Layer
 from nncore.losses import MeanSquaredError, SoftmaxCrossEntropy
 from nncore.models import MODELS
@@ -194,7 +196,10 @@ LAYER_CASES: dict[str, list[tuple[str, Callable[[], Layer], Shape]]] = {
         ),
         ("1x1", lambda: layers.Conv2D(4, 1), (3, 3, 1)),
         ("5x5, padding 2", lambda: layers.Conv2D(2, 5, padding=2), (5, 5, 1)),
-        ("reference algorithm", lambda: layers.Conv2D(2, 3, 2, "same", algorithm="reference"), (5, 4, 2)),
+        *(
+            (f"3x3, {name}", partial(layers.Conv2D, 3, 3, 1, ((1, 0), (0, 2)), algorithm=name), (5, 4, 2))
+            for name in ALGORITHMS
+        ),
     ],
     "MaxPool2D": [
         ("2x2", lambda: layers.MaxPool2D(2), (5, 4, 3)),

@@ -7,7 +7,8 @@ A mutation is a piece of source text and what to put in its place. It is made in
 which the gradient checks of the layers concerned and the tests of the broken file are run. The exit status is 1 if a
 mutation passes unnoticed, and 2 if one cannot be tried: its text is no longer in the source, for instance.
 
-Numba is switched off for speed. To break a Numba kernel, the copy then computes with the kernels' Python source.
+Numba is switched off for speed. To break a Numba kernel, the copy then computes with the kernels' Python source. Only
+those that consist of SIMD instructions must be compiled, which takes up to a minute for each mutation.
 """
 
 import argparse
@@ -119,6 +120,28 @@ TABLE = {
         ("col2im: first column lost", "if 0 <= z < width:", "if 1 <= z < width:"),
         ("im2col: last row lost", "if 0 <= y < height and", "if 0 <= y < height - 1 and"),
     ],
+    ("kernels/cook_toom.py",): [
+        ("sign of a shared sum", "even + odd, even - odd", "even + odd, odd - even"),
+        ("infinity forgotten", "[Fraction(0)] * (m - 1) + [Fraction(1)]", "[Fraction(0)] * m"),
+    ],
+    ("kernels/direct.py", "Conv2D"): [
+        ("backward: channels not swapped", "kernel[down, across].swapaxes(2, 3)", "kernel[down, across]"),
+        ("backward: stride of dy's pixels", "walk = oh, stride[0] * row,", "walk = oh, row,"),
+        ("backward: kernel not turned", "tap + (taps - 1) * stride, tap - 1 if tap else None, -stride", "tap, None, stride"),
+        ("few channels: kernel not transposed", "kernel.reshape(-1, filters).T", "kernel.reshape(filters, -1)"),
+        ("only the last worker counts for dw", "sums.sum(axis=0)[:", "sums[-1][:"),
+        ("padding at the other side", "_copy(x, top, left, padded)", "_copy(x, bottom, left, padded)"),
+    ],
+    ("kernels/winograd.py", "Conv2D"): [
+        ("backward: channels not swapped", "kernel.swapaxes(2, 3)", "kernel"),
+        ("the input's transform for dy", "Constant(Transform(a, m))", "Constant(Transform(transpose(b)[:m], m))"),
+        ("tiles of dx overwrite each other", "Transform(b, m, accumulate=True)", "Transform(b, m)"),
+        ("padding forgotten in backward", "sums, dbias, (top, left), grid", "sums, dbias, (0, 0), grid"),
+    ],
+    ("kernels/winograd_passes.py", "Conv2D"): [
+        ("a chunk's sums lost", "multiply_add(left[:, a, b], columns", "multiply(left[:, a, b], columns"),
+        ("dx not cleared", "dx[n] = 0", "pass"),
+    ],
     ("kernels/pooling.py", "MaxPool2D", "AvgPool2D"): [
         ("max: winner ignored", "gradient[c] if winner[c] == ky * pw + kx else 0", "gradient[c]"),
         ("max: winner transposed", "winner[c] == ky * pw + kx", "winner[c] == kx * ph + ky"),
@@ -168,6 +191,7 @@ TABLE = {
 """(file, what the gradient check has on it): [(what is broken, old text, new text)]"""
 
 NUMBA = ("kernels/im2col.py", "kernels/pooling.py")
+COMPILED = ("kernels/direct.py", "kernels/winograd.py", "kernels/winograd_passes.py")
 
 
 class Mutation(NamedTuple):
@@ -183,7 +207,12 @@ class Mutation(NamedTuple):
     def tests(self) -> str:
         """The tests of its file."""
         path = Path("tests", self.file)
-        return str(path.with_name(f"test_{path.name}"))
+        return str(path.with_name(f"test_{path.name.removesuffix('_passes.py').removesuffix('.py')}.py"))
+
+    @property
+    def way(self) -> str:
+        """How the package computes while its file is broken."""
+        return "source" if self.file in NUMBA else "compiled" if self.file in COMPILED else "plain"
 
 
 MUTATIONS = [Mutation(file, tuple(subjects), *change) for (file, *subjects), rows in TABLE.items() for change in rows]
@@ -231,7 +260,7 @@ print(json.dumps([noticed, int(status)]))
 """
 
 
-def check_copy(subjects: Sequence[str], tests: Sequence[str], numba: bool, mutation: Mutation | None) -> Outcome:
+def check_copy(subjects: Sequence[str], tests: Sequence[str], way: str, mutation: Mutation | None) -> Outcome:
     """Run gradient checks and tests on a copy of the package, with one change made or none."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ("nncore", "tests"):
@@ -240,8 +269,9 @@ def check_copy(subjects: Sequence[str], tests: Sequence[str], numba: bool, mutat
         if mutation:
             path = Path(folder, "nncore", mutation.file)
             path.write_text(path.read_text(encoding="utf-8").replace(mutation.old, mutation.new), encoding="utf-8")
-        arguments = json.dumps([subjects, tests, [Path(file).stem for file in NUMBA] if numba else []])
-        environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "NNCORE_TEST_SEED": "0"}
+        arguments = json.dumps([subjects, tests, [Path(file).stem for file in NUMBA] if way == "source" else []])
+        switches = {"NUMBA_DISABLE_JIT": "0" if way == "compiled" else "1", "NUMBA_CACHE_DIR": folder}
+        environment = {**os.environ, **switches, "NNCORE_TEST_SEED": "0"}
         command = [sys.executable, "-c", INSIDE, arguments]
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
     try:
@@ -264,17 +294,17 @@ def attempt(mutation: Mutation) -> Outcome | CannotTryError:
     """Make one mutation and see who notices."""
     try:
         find(mutation)
-        return check_copy(mutation.subjects, [mutation.tests], mutation.file in NUMBA, mutation)
+        return check_copy(mutation.subjects, [mutation.tests], mutation.way, mutation)
     except CannotTryError as error:
         return error
 
 
 def sound(mutations: Sequence[Mutation]) -> bool:
     """Whether the same checks pass on a copy in which nothing is broken."""
-    for numba in sorted({mutation.file in NUMBA for mutation in mutations}):
-        those = [mutation for mutation in mutations if (mutation.file in NUMBA) == numba]
+    for way in sorted({mutation.way for mutation in mutations}):
+        those = [mutation for mutation in mutations if mutation.way == way]
         subjects = sorted({subject for mutation in those for subject in mutation.subjects})
-        if any(check_copy(subjects, sorted({mutation.tests for mutation in those}), numba, None)):
+        if any(check_copy(subjects, sorted({mutation.tests for mutation in those}), way, None)):
             return False
     return True
 

@@ -20,6 +20,7 @@ import numpy as np
 from numba import get_num_threads, int64, njit, prange
 from numpy.typing import DTypeLike
 
+from nncore.kernels.cache import CACHE
 from nncore.kernels.im2col import col2im
 from nncore.kernels.product import multiply, multiply_add
 from nncore.kernels.reference import output_size
@@ -28,7 +29,7 @@ from nncore.types import Array, Integers, Padding, Pair, Shape
 
 Walk = tuple[int, int, int, int]
 
-parallel = functools.partial(njit, cache=True, nogil=True, error_model="numpy", parallel=True)
+parallel = functools.partial(njit, cache=CACHE, nogil=True, error_model="numpy", parallel=True)
 
 
 class Block(NamedTuple):
@@ -52,7 +53,8 @@ def forward(x: Array, kernel: Array, stride: Pair, padding: Padding) -> Array:
     lines = np.zeros((columns // whole_lines(1, x.dtype), kh * kw * channels, whole_lines(1, x.dtype)), x.dtype)
     lines[...] = _pad(kernel, ((0, 0), (0, 0)), columns).reshape(lines.shape[1], len(lines), -1).swapaxes(0, 1)
     y = np.empty((len(x), oh, ow, filters), x.dtype)
-    _convolve(BLOCK, padded.reshape(len(x), -1), pixels, walk, lines, y.reshape(len(x), -1, filters), get_num_threads())
+    images, results = padded.reshape(len(x), padded.shape[1] * row), y.reshape(len(x), oh * ow, filters)
+    _convolve(BLOCK, images, pixels, walk, lines, results, get_num_threads())
     return y
 
 
@@ -70,7 +72,7 @@ def _kernel_gradient(x: Array, kernel: Array, dy: Array, stride: Pair, padding: 
     walk = oh, stride[0] * row, ow, stride[1] * channels
     sums = np.zeros((get_num_threads(), len(taps), columns), x.dtype)
     lines = _pad(dy, ((0, 0), (0, 0)), columns).reshape(len(dy), oh * ow, columns)
-    _correlate(BLOCK, padded.reshape(len(x), -1), taps, walk, lines, sums)
+    _correlate(BLOCK, padded.reshape(len(x), padded.shape[1] * row), taps, walk, lines, sums)
     dw: Array = sums.sum(axis=0)[: kh * kw * channels, :filters].reshape(kernel.shape)
     return dw
 
@@ -79,7 +81,8 @@ def _gradient_of_few_channels(kernel: Array, dy: Array, x_shape: Shape, stride: 
     """dx by the columns after all: where the channels of x would not fill a vector, those of the columns do."""
     kh, kw, channels, filters = kernel.shape
     matrix = kernel.reshape(-1, filters).T.reshape(1, 1, filters, -1)
-    columns = forward(dy, matrix, (1, 1), ((0, 0), (0, 0))).reshape(-1, kh * kw * channels)
+    columns = forward(dy, matrix, (1, 1), ((0, 0), (0, 0)))
+    columns = columns.reshape(dy[..., 0].size, kh * kw * channels)
     return col2im(columns, x_shape, (kh, kw), stride, padding)
 
 

@@ -7,10 +7,11 @@ no two workers ever add to one pixel and the sum is taken in one order whatever 
 import numpy as np
 from numba import njit, prange
 
+from nncore.kernels.cache import CACHE
 from nncore.types import Array, Padding, Pair, Shape
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=CACHE)
 def im2col(x: Array, kernel_size: Pair, stride: Pair, padding: Padding) -> Array:
     """Lay out each window as a row: (N, H, W, C) -> (N * OH * OW, KH * KW * C)."""
     n, height, width, channels = x.shape
@@ -38,7 +39,7 @@ def im2col(x: Array, kernel_size: Pair, stride: Pair, padding: Padding) -> Array
     return columns
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=CACHE)
 def col2im(columns: Array, x_shape: Shape, kernel_size: Pair, stride: Pair, padding: Padding) -> Array:
     """Add each row of columns back onto its window: (N * OH * OW, KH * KW * C) -> (N, H, W, C)."""
     n, height, width, channels = x_shape

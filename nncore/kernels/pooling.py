@@ -3,10 +3,11 @@
 import numpy as np
 from numba import njit, prange
 
+from nncore.kernels.cache import CACHE
 from nncore.types import Array, Integers, Pair, Shape
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=CACHE)
 def max_pool(x: Array, pool_size: Pair, stride: Pair) -> tuple[Array, Integers]:
     """The largest value of each window and its place in it, int32: (N, H, W, C) -> two (N, OH, OW, C)."""
     n, height, width, channels = x.shape
@@ -31,7 +32,7 @@ def max_pool(x: Array, pool_size: Pair, stride: Pair) -> tuple[Array, Integers]:
     return y, winners
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=CACHE)
 def max_pool_backward(dy: Array, winners: Integers, x_shape: Shape, pool_size: Pair, stride: Pair) -> Array:
     """Send each dy to the pixel that won its window: (N, OH, OW, C) -> (N, H, W, C)."""
     n, oh, ow, channels = dy.shape
@@ -49,7 +50,7 @@ def max_pool_backward(dy: Array, winners: Integers, x_shape: Shape, pool_size: P
     return dx
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=CACHE)
 def avg_pool(x: Array, pool_size: Pair, stride: Pair) -> Array:
     """The mean of each window: (N, H, W, C) -> (N, OH, OW, C)."""
     n, height, width, channels = x.shape
@@ -68,7 +69,7 @@ def avg_pool(x: Array, pool_size: Pair, stride: Pair) -> Array:
     return y
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=CACHE)
 def avg_pool_backward(dy: Array, x_shape: Shape, pool_size: Pair, stride: Pair) -> Array:
     """Share each dy among the pixels of its window: (N, OH, OW, C) -> (N, H, W, C)."""
     n, oh, ow, channels = dy.shape

@@ -3,10 +3,11 @@
 import numpy as np
 from numba import njit, prange, uint64
 
+from nncore.kernels.cache import CACHE
 from nncore.types import Mask, Shape
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=CACHE)
 def _fill(out: Mask, threshold: np.uint64, key: np.uint64) -> None:
     for i in prange(out.size):
         # Numba makes a float of int64 + uint64, so every constant says that it is unsigned.

@@ -6,10 +6,11 @@ A segment can only ink the pixels near it, so each looks at its own small rectan
 import numpy as np
 from numba import njit, prange
 
+from nncore.kernels.cache import CACHE
 from nncore.types import Array
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=CACHE)
 def draw_strokes(points: Array, radius: Array, softness: Array, size: int) -> Array:
     """Ink from 0 to 1 of paths drawn with a soft round pen: (N, P, 2) -> (N, size, size)."""
     ink = np.zeros((len(points), size, size), np.float32)

@@ -6,10 +6,11 @@ Both run in parallel over images, each of which stands by itself: the numbers ar
 import numpy as np
 from numba import njit, prange
 
+from nncore.kernels.cache import CACHE
 from nncore.types import Array, Bytes, Integers
 
 
-@njit(cache=True)
+@njit(cache=CACHE)
 def _spline(length: int, controls: int) -> tuple[Integers, Array]:
     """For each pixel of a side, its first control point, and the weights (length, 4) of that and the next three."""
     first = np.empty(length, np.int64)
@@ -25,7 +26,7 @@ def _spline(length: int, controls: int) -> tuple[Integers, Array]:
     return first, weights
 
 
-@njit(cache=True)
+@njit(cache=CACHE)
 def _sample(image: Bytes, y: float, x: float) -> float:
     """Bilinear interpolation at (y, x), with zeros around the image."""
     height, width = image.shape
@@ -47,7 +48,7 @@ def _sample(image: Bytes, y: float, x: float) -> float:
     return value
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=CACHE)
 def warp(images: Bytes, matrices: Array, grids: Array) -> Bytes:
     """Fetch each pixel from where an affine map and an elastic field say: (N, H, W) -> (N, H, W)."""
     n, height, width = images.shape
@@ -75,7 +76,7 @@ def warp(images: Bytes, matrices: Array, grids: Array) -> Bytes:
     return out
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=CACHE)
 def thicken(images: Bytes, amounts: Array) -> Bytes:
     """Mix each image with its dilation (amount above 0) or erosion (below 0): (N, H, W) -> (N, H, W)."""
     n, height, width = images.shape

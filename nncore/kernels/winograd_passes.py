@@ -10,24 +10,25 @@ from typing import Any
 import numpy as np
 from numba import int64, njit, prange
 
+from nncore.kernels.cache import CACHE
 from nncore.kernels.product import multiply, multiply_add
 from nncore.kernels.simd import ROWS, VECTOR_BYTES
 from nncore.kernels.tiles import transform
 from nncore.types import Array, Integers, Pair
 
-serial = functools.partial(njit, cache=True, nogil=True, error_model="numpy")
-parallel = functools.partial(serial, parallel=True)
+part = functools.partial(njit, nogil=True, error_model="numpy")  # of a pass, with which it is kept
+parallel = functools.partial(part, parallel=True, cache=CACHE)
 
 STAGGER = 192
 """Bytes between planes: at distances of a multiple of 4096 bytes, all would compete for the same lines of the cache."""
 
 
-@serial
+@part
 def round_up(number: int, multiple: int) -> int:
     return (number + multiple - 1) // multiple * multiple
 
 
-@serial
+@part
 def empty_planes(tiles: int, size: int, channels: int, like: Array) -> Array:
     """Planes (tiles, size, size, channels) of the type of `like`, aligned to the cache's lines."""
     plane = tiles * channels + STAGGER // like.itemsize
@@ -37,7 +38,7 @@ def empty_planes(tiles: int, size: int, channels: int, like: Array) -> Array:
     return np.lib.stride_tricks.as_strided(flat, (tiles, size, size, channels), strides)
 
 
-@serial
+@part
 def rows_of(count: int, step: int) -> Integers:
     """Where the rows of a matrix begin, for `product`; those that fill up the last block repeat the last row."""
     offsets = np.empty(round_up(count, ROWS), np.int64)
@@ -46,7 +47,7 @@ def rows_of(count: int, step: int) -> Integers:
     return offsets
 
 
-@serial
+@part
 def place(tile: int, grid: Pair, step: int) -> tuple[int, int, int]:
     """The image, top row and left column of a tile, counted over the batch."""
     image, within = divmod(tile, grid[0] * grid[1])
@@ -54,7 +55,7 @@ def place(tile: int, grid: Pair, step: int) -> tuple[int, int, int]:
     return image, row * step, column * step
 
 
-@serial
+@part
 def gather(read: Any, images: Any, origin: Pair, grid: Pair, tiles: Pair, channels: int, planes: Array) -> None:
     """Transform the tiles of images, from tiles[0] up to tiles[1], into planes; the first tile begins at -origin."""
     for t in range(tiles[0], tiles[1]):
@@ -63,7 +64,7 @@ def gather(read: Any, images: Any, origin: Pair, grid: Pair, tiles: Pair, channe
             transform(read, images, (image, i - origin[0], j - origin[1], c), planes, (t - tiles[0], 0, 0, c))
 
 
-@serial
+@part
 def scatter(
     write: Any, planes: Array, images: Any, origin: Pair, grid: Pair, tiles: Pair, channels: int, start: int
 ) -> None:
@@ -74,7 +75,7 @@ def scatter(
             transform(write, planes, (t - tiles[0], 0, 0, c - start), images, (image, i - origin[0], j - origin[1], c))
 
 
-@serial
+@part
 def multiply_planes(left: Array, rows: Integers, depth: int, weights: Array, products: Array) -> None:
     """products[t, a, b] = left[t, a, b] @ weights[a, b], for all a, b."""
     for a in range(weights.shape[0]):
@@ -84,7 +85,7 @@ def multiply_planes(left: Array, rows: Integers, depth: int, weights: Array, pro
                 multiply(left[:, a, b], rows, walk, weights[a, b], (0, 0), products[:, a, b], (t, 0))
 
 
-@serial
+@part
 def correlate_planes(left: Array, columns: Integers, count: int, right: Array, start: int, sums: Array) -> None:
     """sums[a, b] += the sum over t < count of left[t, a, b]^T right[t, a, b, start:], for all a, b."""
     step = left.strides[0] // left.itemsize

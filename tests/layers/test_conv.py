@@ -12,6 +12,13 @@ from nncore.sequential import Sequential
 CASES = range(6)
 
 
+@pytest.fixture(autouse=True)
+def _one_tile_size(monkeypatch):
+    """Winograd's kernels are compiled for each size of tiles anew; `kernels/test_winograd.py` tries them all."""
+    if convolution.SIMD:
+        monkeypatch.setattr(convolution.winograd, "tile_size", lambda *shape: 4)
+
+
 def random_conv(rng, case, algorithm="auto", dtype=np.float64):
     """A layer and a batch that fits it: each kind of padding in turn, everything else at random."""
     height, width, channels, filters = (int(rng.integers(1, high)) for high in (10, 10, 5, 6))
