@@ -127,7 +127,11 @@ TABLE = {
     ("kernels/direct.py", "Conv2D"): [
         ("backward: channels not swapped", "kernel[down, across].swapaxes(2, 3)", "kernel[down, across]"),
         ("backward: stride of dy's pixels", "walk = oh, stride[0] * row,", "walk = oh, row,"),
-        ("backward: kernel not turned", "tap + (taps - 1) * stride, tap - 1 if tap else None, -stride", "tap, None, stride"),
+        (
+            "backward: kernel not turned",
+            "tap + (taps - 1) * stride, tap - 1 if tap else None, -stride",
+            "tap, None, stride",
+        ),
         ("few channels: kernel not transposed", "kernel.reshape(-1, filters).T", "kernel.reshape(filters, -1)"),
         ("only the last worker counts for dw", "sums.sum(axis=0)[:", "sums[-1][:"),
         ("padding at the other side", "_copy(x, top, left, padded)", "_copy(x, bottom, left, padded)"),

@@ -52,7 +52,7 @@ def transpose(matrix: Sequence[Sequence[Fraction]]) -> Matrix:
 
 
 def apply(matrix: Matrix, values: Sequence[Any]) -> list[Any]:
-    """matrix @ values, with the sums shared that rows or columns have in common up to signs.
+    """Matrix @ values, with the sums shared that rows or columns have in common up to signs.
 
     Two columns such as (1, 2, 4) and (1, -2, 4) see their inputs x and y only as x + y and x - y, so these are computed
     first. Two such rows are E + O and E - O, with E the sum over the entries in which they agree and O over the others.
@@ -71,7 +71,7 @@ def apply(matrix: Matrix, values: Sequence[Any]) -> list[Any]:
 
 
 def sandwich(matrix: Matrix, tile: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    """matrix @ tile @ matrix^T: the matrix applied to each column of the tile, then to each row of the result."""
+    """Matrix @ tile @ matrix^T: the matrix applied to each column of the tile, then to each row of the result."""
     columns = [apply(matrix, column) for column in zip(*tile, strict=True)]
     return [apply(matrix, row) for row in zip(*columns, strict=True)]
 

@@ -7,12 +7,11 @@ In the columns of im2col, the entry for an output pixel p and a tap d of the ker
 with `pixels` and `taps` two short tables of offsets. `product` walks along one of them and holds a block of the other,
 so nothing is copied but the image, and that only where there is padding.
 
-The gradient dx, where there are channels enough, is a convolution, too: of dy with the kernel turned by half a turn, its channels and filters swapped.
-With a stride s, the pixels whose rows and columns leave the same remainder when divided by s meet every s-th tap only;
-each such class is a convolution of stride 1 of its own.
+With enough channels, the gradient dx is a convolution, too: of dy with the kernel turned by half a turn, its
+channels and filters swapped. With a stride s, the pixels whose rows and columns leave the same remainder when divided
+by s meet every s-th tap only; each such class is a convolution of stride 1 of its own.
 """
 
-import functools
 import itertools
 from typing import Any, NamedTuple
 
@@ -28,8 +27,6 @@ from nncore.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, Constant
 from nncore.types import Array, Integers, Padding, Pair, Shape
 
 Walk = tuple[int, int, int, int]
-
-parallel = functools.partial(njit, cache=CACHE, nogil=True, error_model="numpy", parallel=True)
 
 
 class Block(NamedTuple):
@@ -78,7 +75,7 @@ def _kernel_gradient(x: Array, kernel: Array, dy: Array, stride: Pair, padding: 
 
 
 def _gradient_of_few_channels(kernel: Array, dy: Array, x_shape: Shape, stride: Pair, padding: Padding) -> Array:
-    """dx by the columns after all: where the channels of x would not fill a vector, those of the columns do."""
+    """Dx by the columns after all: where the channels of x would not fill a vector, those of the columns do."""
     kh, kw, channels, filters = kernel.shape
     matrix = kernel.reshape(-1, filters).T.reshape(1, 1, filters, -1)
     columns = forward(dy, matrix, (1, 1), ((0, 0), (0, 0)))
@@ -88,7 +85,8 @@ def _gradient_of_few_channels(kernel: Array, dy: Array, x_shape: Shape, stride: 
 
 def _gradient_of_channels(kernel: Array, dy: Array, x_shape: Shape, stride: Pair, padding: Padding) -> Array:
     rows, columns = (
-        _classes(x_shape[1 + axis], dy.shape[1 + axis], kernel.shape[axis], stride[axis], padding[axis][0]) for axis in (0, 1)
+        _classes(x_shape[1 + axis], dy.shape[1 + axis], kernel.shape[axis], stride[axis], padding[axis][0])
+        for axis in (0, 1)
     )
     dx = np.zeros(x_shape, kernel.dtype)
     for (i, down, vertical), (j, across, horizontal) in itertools.product(rows, columns):
@@ -134,7 +132,7 @@ def whole_lines(filters: int, dtype: DTypeLike) -> int:
     return -(-filters // line) * line
 
 
-@parallel
+@njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
 def _copy(x: Array, top: int, left: int, padded: Array) -> None:
     """padded[n, i + top, j + left, c] = x[n, i, j, c], and zeros elsewhere."""
     _, height, width, channels = x.shape
@@ -149,7 +147,7 @@ def _copy(x: Array, top: int, left: int, padded: Array) -> None:
                     pixel[c] = 0
 
 
-@parallel
+@njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
 def _convolve(block: Any, x: Array, pixels: Integers, walk: Walk, lines: Array, y: Array, workers: int) -> None:
     """y[n, p, f] = the sum over taps d of x[n, pixels[p] + walk(d)] * lines[block of f, d, f].
 
@@ -158,8 +156,9 @@ def _convolve(block: Any, x: Array, pixels: Integers, walk: Walk, lines: Array, 
     """
     columns, share = lines.shape[2], len(pixels) // ROWS
     for each in prange(workers):
-        worker = int64(each)
-        first, stop = len(x) * share * worker // workers, len(x) * share * (worker + 1) // workers
+        worker: Any = int64(each)
+        first: int = len(x) * share * worker // workers
+        stop: int = len(x) * share * (worker + 1) // workers
         for n in range(first // share, (stop + share - 1) // share):
             start, end = max(first - n * share, 0) * ROWS, min(stop - n * share, share) * ROWS
             for f in range(len(lines)):
@@ -167,12 +166,12 @@ def _convolve(block: Any, x: Array, pixels: Integers, walk: Walk, lines: Array, 
                     multiply(x[n], pixels, walk, lines[f], (0, 0), y[n], (p, f * columns))
 
 
-@parallel
+@njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
 def _correlate(block: Any, x: Array, taps: Integers, walk: Walk, dy: Array, sums: Array) -> None:
     """sums[worker, d, f] += the sum over its images n and over pixels p of x[n, taps[d] + walk(p)] * dy[n, p, f]."""
     workers = len(sums)
     for each in prange(workers):
-        worker = int64(each)
+        worker: Any = int64(each)
         for n in range(len(x) * worker // workers, len(x) * (worker + 1) // workers):
             for f in range(0, dy.shape[2], VECTORS * VECTOR_BYTES // x.itemsize):
                 for d in range(0, len(taps), ROWS):

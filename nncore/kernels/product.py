@@ -18,7 +18,7 @@ def _product(accumulate: bool) -> Any:
     def product(typingctx: Any, left: Any, offsets: Any, walk: Any, right: Any, line: Any, result: Any, at: Any) -> Any:
         def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
             walk, line, at = (unpack(context, builder, signature.args[i], arguments[i]) for i in (2, 4, 6))
-            windows = [
+            left, offsets, right, result = (
                 Window(context, builder, signature.args[i], arguments[i], index, axes)
                 for i, index, axes in (
                     (0, [0] * signature.args[0].ndim, ()),
@@ -26,8 +26,8 @@ def _product(accumulate: bool) -> Any:
                     (3, line, (0, 1)),
                     (5, at, (0, 1)),
                 )
-            ]
-            _emit_block(builder, *windows, walk, accumulate)
+            )
+            _emit_block(builder, left, offsets, right, result, walk, accumulate)
             return context.get_dummy_value()
 
         return types.void(left, offsets, walk, right, line, result, at), generate

@@ -29,7 +29,8 @@ ROWS, VECTORS = (8 if REGISTERS == 32 else 6), 2
 INDEX, LANE, BYTE = ir.IntType(64), ir.IntType(32), ir.IntType(8)
 CONTRACT = ("contract",)  # a product and the sum that takes it may become one instruction
 
-_SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))))
+_FILES = sorted(Path(__file__).parent.glob("*.py"))
+_SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in _FILES)).hexdigest()
 
 
 class ConstantType(types.Opaque):
@@ -41,7 +42,7 @@ class ConstantType(types.Opaque):
 
     def __init__(self, value: Any) -> None:
         self.value = value
-        key = hashlib.sha256(f"{value!r} {VECTOR_BYTES} {REGISTERS} {_SOURCES.hexdigest()}".encode()).hexdigest()
+        key = hashlib.sha256(f"{value!r} {VECTOR_BYTES} {REGISTERS} {_SOURCES}".encode()).hexdigest()
         super().__init__(f"{type(value).__name__}({key[:16]})")
 
 
@@ -106,7 +107,7 @@ class Vector:
         return compare(operator, self.value, other.value)
 
     def where(self, mask: ir.Value, otherwise: "Vector") -> "Vector":
-        """This vector's number in the lanes of the mask, the other's elsewhere."""
+        """The number of this vector in the lanes of the mask, the other's elsewhere."""
         return Vector(self.builder, self.builder.select(mask, self.value, otherwise.value))
 
 
@@ -116,7 +117,7 @@ def splat(builder: ir.IRBuilder, scalar: ir.Value, lanes: int) -> Vector:
     return Vector(builder, builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(LANE, lanes), [0] * lanes)))
 
 
-def unpack(context: Any, builder: ir.IRBuilder, kind: types.BaseTuple, value: ir.Value) -> list[ir.Value]:
+def unpack(context: Any, builder: ir.IRBuilder, kind: Any, value: ir.Value) -> list[ir.Value]:
     """The integers of a tuple, all as 64-bit numbers."""
     values = cgutils.unpack_tuple(builder, value, len(kind))
     return [context.cast(builder, each, of, types.intp) for each, of in zip(values, kind, strict=True)]
@@ -196,9 +197,7 @@ class Window:
     def _call(self, name: str, result: ir.Type, kind: ir.Type, arguments: list[ir.Value]) -> ir.Value:
         suffix = f"v{kind.count}{'i' if isinstance(self.scalar, ir.IntType) else 'f'}{8 * self.bytes}"
         signature = ir.FunctionType(result, [argument.type for argument in arguments])
-        function = cgutils.get_or_insert_function(
-            self.builder.module, signature, f"llvm.masked.{name}.{suffix}.p0"
-        )
+        function = cgutils.get_or_insert_function(self.builder.module, signature, f"llvm.masked.{name}.{suffix}.p0")
         return self.builder.call(function, arguments)
 
     def prefetch(self, steps: Sequence[Any]) -> None:

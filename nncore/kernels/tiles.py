@@ -50,8 +50,8 @@ class Rectified(NamedTuple):
     dy: Any
     y: Any
 
-    def load(self, place: Sequence[Any], lanes: int, masked: bool) -> Vector:
-        dy, y = (window.load(place, lanes, masked) for window in self)
+    def load(self, place: Sequence[Any], lanes: int, masked: bool) -> Any:
+        dy, y = self.dy.load(place, lanes, masked), self.y.load(place, lanes, masked)
         return dy.where(y.compare(">", y.full(0)), dy.full(0))
 
 
@@ -65,7 +65,7 @@ class Unpooled(NamedTuple):
     winners: Any
     scale: Any
 
-    def load(self, place: Sequence[Any], lanes: int, masked: bool) -> Vector:
+    def load(self, place: Sequence[Any], lanes: int, masked: bool) -> Any:
         row, column = place
         b = self.dy.builder
         window = row // 2, b.ashr(column, INDEX(1))
@@ -131,7 +131,7 @@ class _Plain(NamedTuple):
 
     images: Any
 
-    def load(self, place: Sequence[Any], lanes: int, masked: bool) -> Vector:
+    def load(self, place: Sequence[Any], lanes: int, masked: bool) -> Any:
         return self.images.load(place, lanes, masked)
 
     def store(self, row: ir.Value, lines: Sequence[Sequence[Vector]], masked: bool, accumulate: bool) -> None:
@@ -140,8 +140,7 @@ class _Plain(NamedTuple):
             self.images.store((row, column), before + vector if before else vector, masked)
 
 
-@intrinsic
-def transform(typingctx: Any, kind: Any, source: Any, source_at: Any, target: Any, target_at: Any) -> Any:
+def _transform(typingctx: Any, kind: Any, source: Any, source_at: Any, target: Any, target_at: Any) -> Any:
     """The tile at target_at = (or +=) L X L^T, with X the tile at source_at, for one vector of channels.
 
     Source and target: images (N, H, W, C), or what may stand for them; a place is (n, i, j, c). Zeros are read outside
@@ -151,7 +150,9 @@ def transform(typingctx: Any, kind: Any, source: Any, source_at: Any, target: An
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         _, *kinds = signature.args
         source, target = (
-            _open(context, builder, kinds[i], arguments[i + 1], unpack(context, builder, kinds[i + 1], arguments[i + 2]))
+            _open(
+                context, builder, kinds[i], arguments[i + 1], unpack(context, builder, kinds[i + 1], arguments[i + 2])
+            )
             for i in (0, 2)
         )
         inside = builder.and_(_contains(source, kind.value.inputs), _contains(target, kind.value.outputs))
@@ -164,14 +165,17 @@ def transform(typingctx: Any, kind: Any, source: Any, source_at: Any, target: An
     return types.void(kind, source, source_at, target, target_at), generate
 
 
+transform: Any = intrinsic(_transform)
+
+
 def _open(context: Any, builder: ir.IRBuilder, kind: Any, value: ir.Value, at: list[ir.Value]) -> Any:
     """The same tuple with windows at a place in the stead of arrays; of an array alone, _Plain."""
     n, i, j, c = at
-    if not isinstance(kind, types.BaseTuple):
+    if isinstance(kind, types.Array):
         return _Plain(Window(context, builder, kind, value, [n, i, j, c], (1, 2)))
     half = builder.ashr(i, INDEX(1)), builder.ashr(j, INDEX(1))
     i, j = half if kind.instance_class in (Unpooled, Pooled) else (i, j)
-    fields = []
+    fields: list[Any] = []
     for field_kind, field in zip(kind.types, cgutils.unpack_tuple(builder, value), strict=True):
         if isinstance(field_kind, types.Array):
             index, axes = ([n, i, j, c], (1, 2)) if field_kind.ndim == 4 else ([c], ())

@@ -30,7 +30,6 @@ from nncore.kernels.tiles import Activated, Pooled, Rectified, Transform, Unpool
 from nncore.kernels.winograd_passes import backward_pass, forward_pass, transform_kernel, transform_sums
 from nncore.types import Array, Integers, Mask, Padding, Pair
 
-
 LINE = VECTORS * VECTOR_BYTES
 FORWARD_BYTES, BACKWARD_BYTES = 2**19, 3 * 2**19
 """What the planes of a chunk may take in either pass, measured on cores with 2 MiB of second-level cache: in the
@@ -113,7 +112,7 @@ def backward_pool(
 
 
 def _pooled_tile_size(y: Array, kernel: Array) -> int:
-    return tile_size((2 * y.shape[1], 2 * y.shape[2]), *kernel.shape[2:], even=True)
+    return tile_size((2 * y.shape[1], 2 * y.shape[2]), kernel.shape[2], kernel.shape[3], even=True)
 
 
 def _output_size(x: Array, padding: Padding) -> Pair:
@@ -138,7 +137,7 @@ def _backward(x: Array, kernel: Array, padding: Padding, dy: Any, m: int) -> tup
     x, dx, blocks = np.ascontiguousarray(x), np.empty(x.shape, x.dtype), -(-filters // line)
     sums = np.zeros((workers, blocks, n, n, -(-channels // ROWS) * ROWS, line), x.dtype)
     dbias = np.zeros((workers, blocks * line), x.dtype)
-    kinds, weights = [transforms[f"{name}"] for name in ("read x", "read dy", "write dx")], kernel.swapaxes(2, 3)
+    kinds, weights = (transforms["read x"], transforms["read dy"], transforms["write dx"]), kernel.swapaxes(2, 3)
     backward_pass(*kinds, x, dy, _weights(weights, m), dx, sums, dbias, (top, left), grid, chunk)
     dw = np.empty((3, 3, channels, filters), x.dtype)
     transform_sums(transforms["write dw"], sums, dw)

@@ -4,7 +4,6 @@ A worker goes through its tiles in chunks whose planes stay in its cache: planes
 transform of tile t, and all tiles and channels of one element lie together, a matrix ready to be multiplied.
 """
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -16,19 +15,17 @@ from nncore.kernels.simd import ROWS, VECTOR_BYTES
 from nncore.kernels.tiles import transform
 from nncore.types import Array, Integers, Pair
 
-part = functools.partial(njit, nogil=True, error_model="numpy")  # of a pass, with which it is kept
-parallel = functools.partial(part, parallel=True, cache=CACHE)
-
 STAGGER = 192
 """Bytes between planes: at distances of a multiple of 4096 bytes, all would compete for the same lines of the cache."""
 
 
-@part
+@njit(nogil=True, error_model="numpy")
 def round_up(number: int, multiple: int) -> int:
+    """The next multiple."""
     return (number + multiple - 1) // multiple * multiple
 
 
-@part
+@njit(nogil=True, error_model="numpy")
 def empty_planes(tiles: int, size: int, channels: int, like: Array) -> Array:
     """Planes (tiles, size, size, channels) of the type of `like`, aligned to the cache's lines."""
     plane = tiles * channels + STAGGER // like.itemsize
@@ -38,7 +35,7 @@ def empty_planes(tiles: int, size: int, channels: int, like: Array) -> Array:
     return np.lib.stride_tricks.as_strided(flat, (tiles, size, size, channels), strides)
 
 
-@part
+@njit(nogil=True, error_model="numpy")
 def rows_of(count: int, step: int) -> Integers:
     """Where the rows of a matrix begin, for `product`; those that fill up the last block repeat the last row."""
     offsets = np.empty(round_up(count, ROWS), np.int64)
@@ -47,7 +44,7 @@ def rows_of(count: int, step: int) -> Integers:
     return offsets
 
 
-@part
+@njit(nogil=True, error_model="numpy")
 def place(tile: int, grid: Pair, step: int) -> tuple[int, int, int]:
     """The image, top row and left column of a tile, counted over the batch."""
     image, within = divmod(tile, grid[0] * grid[1])
@@ -55,7 +52,7 @@ def place(tile: int, grid: Pair, step: int) -> tuple[int, int, int]:
     return image, row * step, column * step
 
 
-@part
+@njit(nogil=True, error_model="numpy")
 def gather(read: Any, images: Any, origin: Pair, grid: Pair, tiles: Pair, channels: int, planes: Array) -> None:
     """Transform the tiles of images, from tiles[0] up to tiles[1], into planes; the first tile begins at -origin."""
     for t in range(tiles[0], tiles[1]):
@@ -64,7 +61,7 @@ def gather(read: Any, images: Any, origin: Pair, grid: Pair, tiles: Pair, channe
             transform(read, images, (image, i - origin[0], j - origin[1], c), planes, (t - tiles[0], 0, 0, c))
 
 
-@part
+@njit(nogil=True, error_model="numpy")
 def scatter(
     write: Any, planes: Array, images: Any, origin: Pair, grid: Pair, tiles: Pair, channels: int, start: int
 ) -> None:
@@ -75,7 +72,7 @@ def scatter(
             transform(write, planes, (t - tiles[0], 0, 0, c - start), images, (image, i - origin[0], j - origin[1], c))
 
 
-@part
+@njit(nogil=True, error_model="numpy")
 def multiply_planes(left: Array, rows: Integers, depth: int, weights: Array, products: Array) -> None:
     """products[t, a, b] = left[t, a, b] @ weights[a, b], for all a, b."""
     for a in range(weights.shape[0]):
@@ -85,7 +82,7 @@ def multiply_planes(left: Array, rows: Integers, depth: int, weights: Array, pro
                 multiply(left[:, a, b], rows, walk, weights[a, b], (0, 0), products[:, a, b], (t, 0))
 
 
-@part
+@njit(nogil=True, error_model="numpy")
 def correlate_planes(left: Array, columns: Integers, count: int, right: Array, start: int, sums: Array) -> None:
     """sums[a, b] += the sum over t < count of left[t, a, b]^T right[t, a, b, start:], for all a, b."""
     step = left.strides[0] // left.itemsize
@@ -96,7 +93,7 @@ def correlate_planes(left: Array, columns: Integers, count: int, right: Array, s
                 multiply_add(left[:, a, b], columns, walk, right[:, a, b], (0, start), sums[a, b], (c, 0))
 
 
-@parallel
+@njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
 def forward_pass(
     read: Any,
     write: Any,
@@ -118,9 +115,9 @@ def forward_pass(
     line = round_up(depth, VECTOR_BYTES // x.itemsize)
     tiles = len(x) * grid[0] * grid[1]
     for each in prange(workers):
-        worker = int64(each)  # as it comes, it is unsigned and would make floats of all that follows
+        worker: Any = int64(each)  # as it comes, it is unsigned and would make floats of all that follows
         planes, products = empty_planes(chunk, size, line, x), empty_planes(chunk, size, columns, x)
-        stop = tiles * (worker + 1) // workers
+        stop: int = tiles * (worker + 1) // workers
         for first in range(tiles * worker // workers, stop, chunk):
             these = first, min(first + chunk, stop)
             rows = rows_of(these[1] - first, line)
@@ -130,7 +127,7 @@ def forward_pass(
                 scatter(write, products, y, (0, 0), grid, these, filters, block * columns)
 
 
-@parallel
+@njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
 def backward_pass(
     read_x: Any,
     read_dy: Any,
@@ -155,7 +152,7 @@ def backward_pass(
     depth, filters = x.shape[3], weights.shape[3]
     left, right = round_up(depth, VECTOR_BYTES // x.itemsize), blocks * columns
     for each in prange(workers):
-        worker = int64(each)
+        worker: Any = int64(each)
         x_planes, dy_planes = empty_planes(chunk, size, left, x), empty_planes(chunk, size, right, x)
         products, taps = empty_planes(chunk, size, columns, x), rows_of(depth, 1)
         # Whole images only, as the tiles of dx overlap.
@@ -179,7 +176,7 @@ def backward_pass(
                 scatter(write_dx, products, dx, origin, grid, these, depth, block * columns)
 
 
-@parallel
+@njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
 def transform_kernel(read: Any, kernel: Array, weights: Array) -> None:
     """weights[block, :, :, c] = G w G^T for w = kernel[:, :, c, block], kernel (3, 3, C, F)."""
     images, columns = kernel.transpose(2, 0, 1, 3), weights.shape[4]
@@ -190,7 +187,7 @@ def transform_kernel(read: Any, kernel: Array, weights: Array) -> None:
             transform(read, images, (c, 0, 0, f), target, (c, 0, 0, f % columns))
 
 
-@parallel
+@njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
 def transform_sums(write: Any, sums: Array, dkernel: Array) -> None:
     """dkernel[:, :, c, f] = the sum over workers of G^T sums[worker, block of f, :, :, c] G."""
     dkernel[:] = 0

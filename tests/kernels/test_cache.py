@@ -1,5 +1,3 @@
-import subprocess
-import sys
 import tempfile
 
 import pytest
@@ -36,3 +34,12 @@ def test_no_folder_at_all(nowhere):
     with pytest.warns(UserWarning, match="compiled anew in every run") as warned:
         assert not cache.find_cache()
     assert len(warned) == 1
+
+
+def test_an_edit_of_any_kernel_makes_other_types(monkeypatch):
+    """The key under which Numba keeps a kernel holds its arguments' types: theirs must change with every source."""
+    simd = pytest.importorskip("nncore.kernels.simd")
+    before = simd.ConstantType((1, 2)).name
+    assert simd.ConstantType((1, 2)).name == before != simd.ConstantType((1, 3)).name
+    monkeypatch.setattr(simd, "_SOURCES", "edited")
+    assert simd.ConstantType((1, 2)).name != before

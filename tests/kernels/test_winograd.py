@@ -1,3 +1,8 @@
+import os
+import platform
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -27,9 +32,9 @@ def relative_error(ours, exact):
 
 def arguments(rng, dtype=np.float32, least=3):
     """x, kernel, padding: every size at random, channels seldom a multiple of a vector's lanes."""
-    n, height, width, channels, filters = (int(rng.integers(low, high)) for low, high in (
-        (1, 5), (least, 17), (least, 17), (1, 40), (1, 70)
-    ))
+    n, height, width, channels, filters = (
+        int(rng.integers(low, high)) for low, high in ((1, 5), (least, 17), (least, 17), (1, 40), (1, 70))
+    )
     x = rng.standard_normal((n, height, width, channels)).astype(dtype)
     kernel = rng.standard_normal((3, 3, channels, filters)).astype(dtype)
     return x, kernel, tuple(tuple(int(side) for side in sides) for sides in rng.integers(0, 3, (2, 2)))
@@ -161,3 +166,32 @@ def test_the_tile_size_is_that_of_least_arithmetic():
     assert winograd.tile_size((4, 4), 128, 128) == 4
     assert winograd.tile_size((2, 1), 128, 128) == 2
     assert {winograd.tile_size((n, n), 64, 64, even=True) % 2 for n in range(1, 40)} == {0}
+
+
+OTHER_MACHINE = """
+import numpy as np
+from nncore.kernels import direct, reference, simd, winograd
+assert simd.VECTOR_BYTES == {vector_bytes}
+winograd.tile_size = lambda *shape: 4
+rng = np.random.default_rng(0)
+x, kernel = rng.standard_normal((3, 9, 8, 21)), rng.standard_normal((3, 3, 21, 19))
+geometry = (1, 1), ((1, 0), (0, 2))
+y = reference.conv2d(x, kernel, *geometry)
+expected = y, *reference.conv2d_backward(x, kernel, y, *geometry)
+x, kernel, dy = (array.astype(np.float32) for array in (x, kernel, y))
+for way in (direct, winograd):
+    for ours, exact in zip((way.forward(x, kernel, *geometry), *way.backward(x, kernel, dy, *geometry)), expected):
+        assert np.square(ours - exact).mean() <= 5e-6**2 * np.square(exact).mean()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="restricts an Intel or AMD processor")
+@pytest.mark.parametrize(
+    ("name", "features", "vector_bytes"), [("haswell", "+avx,+avx2,+fma,+sse4.2", 32), ("nehalem", "+sse4.2", 16)]
+)
+def test_machines_of_shorter_vectors(tmp_path, name, features, vector_bytes):
+    restricted = {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features, "NUMBA_CACHE_DIR": str(tmp_path)}
+    environment = {**os.environ, **restricted, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", OTHER_MACHINE.format(vector_bytes=vector_bytes)]
+    subprocess.run(command, env=environment, check=True, timeout=300)
