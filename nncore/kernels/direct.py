@@ -23,7 +23,7 @@ from nncore.kernels.cache import CACHE
 from nncore.kernels.im2col import col2im
 from nncore.kernels.product import multiply, multiply_add
 from nncore.kernels.reference import output_size
-from nncore.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, Constant
+from nncore.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, Constant, conform
 from nncore.types import Array, Integers, Padding, Pair, Shape
 
 Walk = tuple[int, int, int, int]
@@ -42,13 +42,18 @@ BLOCK = Constant(Block(ROWS, VECTORS))
 def forward(x: Array, kernel: Array, stride: Pair, padding: Padding) -> Array:
     """`reference.conv2d`."""
     kh, kw, channels, filters = kernel.shape
+    x = conform("x", x, (*x.shape[:3], channels), x.dtype)
     oh, ow = output_size(x.shape[1:3], (kh, kw), stride, padding)
     padded, columns = _pad(x, padding), whole_lines(filters, x.dtype)
     row = padded.shape[2] * channels
     pixels = _whole_blocks(np.add.outer(np.arange(oh) * stride[0] * row, np.arange(ow) * stride[1] * channels))
     walk = kh, row, kw * channels, 1
     lines = np.zeros((columns // whole_lines(1, x.dtype), kh * kw * channels, whole_lines(1, x.dtype)), x.dtype)
-    lines[...] = _pad(kernel, ((0, 0), (0, 0)), columns).reshape(lines.shape[1], len(lines), -1).swapaxes(0, 1)
+    lines[...] = (
+        _pad(kernel.astype(x.dtype, copy=False), ((0, 0), (0, 0)), columns)
+        .reshape(lines.shape[1], len(lines), -1)
+        .swapaxes(0, 1)
+    )
     y = np.empty((len(x), oh, ow, filters), x.dtype)
     images, results = padded.reshape(len(x), padded.shape[1] * row), y.reshape(len(x), oh * ow, filters)
     _convolve(BLOCK, images, pixels, walk, lines, results, get_num_threads())
@@ -57,6 +62,9 @@ def forward(x: Array, kernel: Array, stride: Pair, padding: Padding) -> Array:
 
 def backward(x: Array, kernel: Array, dy: Array, stride: Pair, padding: Padding) -> tuple[Array, Array]:
     """`reference.conv2d_backward`."""
+    size = output_size(x.shape[1:3], kernel.shape[:2], stride, padding)
+    x = conform("x", x, (*x.shape[:3], kernel.shape[2]), x.dtype)
+    dy = conform("dy", dy, (len(x), *size, kernel.shape[3]), x.dtype)
     gradient = _gradient_of_few_channels if x.shape[3] < whole_lines(1, x.dtype) // 2 else _gradient_of_channels
     return gradient(kernel, dy, x.shape, stride, padding), _kernel_gradient(x, kernel, dy, stride, padding)
 
@@ -88,7 +96,7 @@ def _gradient_of_channels(kernel: Array, dy: Array, x_shape: Shape, stride: Pair
         _classes(x_shape[1 + axis], dy.shape[1 + axis], kernel.shape[axis], stride[axis], padding[axis][0])
         for axis in (0, 1)
     )
-    dx = np.zeros(x_shape, kernel.dtype)
+    dx = np.zeros(x_shape, dy.dtype)
     for (i, down, vertical), (j, across, horizontal) in itertools.product(rows, columns):
         part = kernel[down, across].swapaxes(2, 3)
         if part.size:  # there may be no tap that meets these pixels

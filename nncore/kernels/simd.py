@@ -14,11 +14,16 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import NativeValue, models, overload_attribute, register_model, typeof_impl, unbox
+from numpy.typing import DTypeLike
+
+from nncore.errors import OptionError, ShapeError
+from nncore.types import Shape
 
 _FEATURES = cpu_target.target_context.codegen().magic_tuple()[2].split(",")
 VECTOR_BYTES = 64 if "+avx512f" in _FEATURES else 32 if "+avx2" in _FEATURES else 16
@@ -69,6 +74,18 @@ def expose(name: str) -> None:
             return number
 
         return known
+
+
+def conform(name: str, array: Any, shape: Shape, dtype: DTypeLike) -> Any:
+    """The array in one piece and of that type: what works on raw memory must know what it is given.
+
+    Raises ShapeError if the shape is another, and OptionError for numbers that are neither float32 nor float64.
+    """
+    if array.shape != shape:
+        raise ShapeError(f"{name} must have the shape {shape}, not {array.shape}")
+    if name == "x" and array.dtype not in (np.float32, np.float64):
+        raise OptionError(f"x must be float32 or float64, not {array.dtype}")
+    return np.ascontiguousarray(array, dtype)
 
 
 class Vector:

@@ -22,10 +22,11 @@ from typing import Any
 
 import numpy as np
 from numba import get_num_threads
+from numpy.typing import DTypeLike
 
 from nncore.kernels.cook_toom import POINTS, cook_toom, transpose
 from nncore.kernels.reference import output_size
-from nncore.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, Constant
+from nncore.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, Constant, conform
 from nncore.kernels.tiles import Activated, Pooled, Rectified, Transform, Unpooled
 from nncore.kernels.winograd_passes import backward_pass, forward_pass, transform_kernel, transform_sums
 from nncore.types import Array, Integers, Mask, Padding, Pair
@@ -73,20 +74,24 @@ def forward(x: Array, kernel: Array, stride: Pair, padding: Padding) -> Array:
 
 def backward(x: Array, kernel: Array, dy: Array, stride: Pair, padding: Padding) -> tuple[Array, Array]:
     """`reference.conv2d_backward` for kernels (3, 3, C, F) and stride (1, 1)."""
-    dx, dw, _ = _backward(x, kernel, padding, np.ascontiguousarray(dy), tile_size(dy.shape[1:3], *kernel.shape[2:]))
+    size = _output_size(x, padding)
+    dy = conform("dy", dy, (len(x), *size, kernel.shape[3]), x.dtype)
+    dx, dw, _ = _backward(x, kernel, padding, dy, tile_size(size, *kernel.shape[2:]))
     return dx, dw
 
 
 def forward_relu(x: Array, kernel: Array, bias: Array, padding: Padding) -> Array:
     """The convolution, its bias (F,) and ReLU in one: y (N, OH, OW, F)."""
     y = np.empty((len(x), *_output_size(x, padding), kernel.shape[3]), x.dtype)
+    bias = conform("bias", bias, kernel.shape[3:], x.dtype)
     return _forward(x, kernel, padding, y, Activated(y, bias), tile_size(y.shape[1:3], *kernel.shape[2:]))
 
 
 def backward_relu(x: Array, kernel: Array, y: Array, dy: Array, padding: Padding) -> tuple[Array, Array, Array]:
     """The gradients (dx, dw, dbias) of `forward_relu`, which gave y."""
-    source = Rectified(np.ascontiguousarray(dy), y)
-    return _backward(x, kernel, padding, source, tile_size(dy.shape[1:3], *kernel.shape[2:]))
+    shape = (len(x), *_output_size(x, padding), kernel.shape[3])
+    source = Rectified(conform("dy", dy, shape, x.dtype), conform("y", y, shape, x.dtype))
+    return _backward(x, kernel, padding, source, tile_size(shape[1:3], *kernel.shape[2:]))
 
 
 def forward_pool(
@@ -99,7 +104,8 @@ def forward_pool(
     oh, ow = _output_size(x, padding)
     y = np.empty((len(x), oh // 2, ow // 2, kernel.shape[3]), x.dtype)
     winners = np.empty(y.shape, np.int8)
-    target = Pooled(y, winners, bias, kept, x.dtype.type(scale))
+    kept = conform("kept", kept, y.shape, np.bool_) if kept is not None else None
+    target = Pooled(y, winners, conform("bias", bias, kernel.shape[3:], x.dtype), kept, x.dtype.type(scale))
     return _forward(x, kernel, padding, y, target, _pooled_tile_size(y, kernel)), winners
 
 
@@ -107,7 +113,10 @@ def backward_pool(
     x: Array, kernel: Array, winners: Integers, dy: Array, padding: Padding, scale: float = 1.0
 ) -> tuple[Array, Array, Array]:
     """The gradients (dx, dw, dbias) of `forward_pool`, which gave the winners."""
-    source = Unpooled(np.ascontiguousarray(dy), winners, x.dtype.type(scale))
+    oh, ow = _output_size(x, padding)
+    shape = len(x), oh // 2, ow // 2, kernel.shape[3]
+    dy, winners = conform("dy", dy, shape, x.dtype), conform("winners", winners, shape, np.int8)
+    source = Unpooled(dy, winners, x.dtype.type(scale))
     return _backward(x, kernel, padding, source, _pooled_tile_size(dy, kernel))
 
 
@@ -124,8 +133,8 @@ def _forward(x: Array, kernel: Array, padding: Padding, y: Array, target: Any, m
     grid, workers = _grid(x, padding, m), get_num_threads()
     tiles, depth = -(-len(x) * math.prod(grid) // workers), channels + LINE // x.itemsize
     chunk = _chunk(tiles, FORWARD_BYTES // ((m + 2) ** 2 * depth * x.itemsize))
-    kinds, x = (transforms["read x"], transforms["write y"]), np.ascontiguousarray(x)
-    forward_pass(*kinds, x, _weights(kernel, m), target, filters, (top, left), grid, workers, chunk)
+    kinds, x = (transforms["read x"], transforms["write y"]), conform("x", x, (*x.shape[:3], channels), x.dtype)
+    forward_pass(*kinds, x, _weights(kernel, m, x.dtype), target, filters, (top, left), grid, workers, chunk)
     return y
 
 
@@ -134,11 +143,12 @@ def _backward(x: Array, kernel: Array, padding: Padding, dy: Any, m: int) -> tup
     grid, workers, n, line = _grid(x, padding, m), get_num_threads(), m + 2, LINE // x.itemsize
     tiles, depth = -(-len(x) // workers) * math.prod(grid), channels + filters + line
     chunk = _chunk(tiles, BACKWARD_BYTES // (n * n * depth * x.itemsize))
-    x, dx, blocks = np.ascontiguousarray(x), np.empty(x.shape, x.dtype), -(-filters // line)
+    x = conform("x", x, (*x.shape[:3], channels), x.dtype)
+    dx, blocks = np.empty(x.shape, x.dtype), -(-filters // line)
     sums = np.zeros((workers, blocks, n, n, -(-channels // ROWS) * ROWS, line), x.dtype)
     dbias = np.zeros((workers, blocks * line), x.dtype)
     kinds, weights = (transforms["read x"], transforms["read dy"], transforms["write dx"]), kernel.swapaxes(2, 3)
-    backward_pass(*kinds, x, dy, _weights(weights, m), dx, sums, dbias, (top, left), grid, chunk)
+    backward_pass(*kinds, x, dy, _weights(weights, m, x.dtype), dx, sums, dbias, (top, left), grid, chunk)
     dw = np.empty((3, 3, channels, filters), x.dtype)
     transform_sums(transforms["write dw"], sums, dw)
     return dx, dw, dbias.sum(axis=0)[:filters]
@@ -155,9 +165,9 @@ def _chunk(share: int, fitting: int) -> int:
     return max(1, min(fitting // ROWS, -(-share // ROWS))) * ROWS
 
 
-def _weights(kernel: Array, m: int) -> Array:
+def _weights(kernel: Array, m: int, dtype: DTypeLike) -> Array:
     """U = G w G^T (blocks, n, n, C, line), for `forward_pass`."""
-    line = LINE // kernel.itemsize
-    weights = np.empty((-(-kernel.shape[3] // line), m + 2, m + 2, kernel.shape[2], line), kernel.dtype)
-    transform_kernel(_transforms(m)["read w"], np.ascontiguousarray(kernel), weights)
+    line = LINE // np.dtype(dtype).itemsize
+    weights = np.empty((-(-kernel.shape[3] // line), m + 2, m + 2, kernel.shape[2], line), dtype)
+    transform_kernel(_transforms(m)["read w"], conform("kernel", kernel, (3, 3, *kernel.shape[2:]), dtype), weights)
     return weights

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nncore.errors import OptionError
+from nncore.errors import OptionError, ShapeError
 from nncore.kernels import convolution
 from nncore.kernels.convolution import ALGORITHMS
 
@@ -118,3 +118,19 @@ def test_auto_takes_what_was_measured_to_be_the_fastest():
 def test_auto_without_simd_is_im2col(monkeypatch):
     monkeypatch.setattr(convolution, "SIMD", False)
     assert convolution.choose("auto", *SHAPES) is ALGORITHMS["im2col"]
+
+
+@pytest.mark.skipif(not convolution.SIMD, reason="needs Numba and its SIMD vectors")
+@pytest.mark.parametrize("name", ["direct", "winograd"])
+def test_arrays_that_do_not_fit_each_other(rng, name):
+    """These kernels work on raw memory, so they look at what they are given."""
+    algorithm, geometry = ALGORITHMS[name], ((1, 1), ((0, 0), (0, 0)))
+    x, kernel = rng.standard_normal((2, 6, 6, 3)), rng.standard_normal((3, 3, 3, 4)).astype(np.float32)
+    y = algorithm.forward(x, kernel, *geometry)  # of one type after all
+    np.testing.assert_allclose(y, ALGORITHMS["reference"].forward(x, kernel, *geometry), atol=1e-12)
+    with pytest.raises(ShapeError, match=r"x must have the shape \(2, 6, 6, 3\), not \(2, 6, 6, 2\)"):
+        algorithm.forward(x[..., :2], kernel, *geometry)
+    with pytest.raises(ShapeError, match=r"dy must have the shape \(2, 4, 4, 4\), not \(2, 4, 4, 3\)"):
+        algorithm.backward(x, kernel, y[..., :3], *geometry)
+    with pytest.raises(OptionError, match="x must be float32 or float64, not int64"):
+        algorithm.forward(x.astype(np.int64), kernel, *geometry)
