@@ -196,6 +196,7 @@ LAYER_CASES: dict[str, list[tuple[str, Callable[[], Layer], Shape]]] = {
         ),
         ("1x1", lambda: layers.Conv2D(4, 1), (3, 3, 1)),
         ("5x5, padding 2", lambda: layers.Conv2D(2, 5, padding=2), (5, 5, 1)),
+        ("3x2, stride 2x1, nine channels", lambda: layers.Conv2D(2, (3, 2), (2, 1), 1), (4, 4, 9)),
         *(
             (f"3x3, {name}", partial(layers.Conv2D, 3, 3, 1, ((1, 0), (0, 2)), algorithm=name), (5, 4, 2))
             for name in ALGORITHMS
