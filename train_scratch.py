@@ -24,6 +24,7 @@ from nncore.machine import available_threads, use_threads
 from nncore.models import MODELS
 from nncore.optimizers import OPTIMIZERS
 from nncore.options import Options, parse, resumed
+from nncore.plan import Plan
 from nncore.preprocess import network_input
 from nncore.report import accuracy_line, class_table, draw, made_by, python_name
 from nncore.runs import Run
@@ -58,8 +59,9 @@ def train(options: Options, folder: Path | None = None) -> int:
     for path in (run.checkpoint, weights_file, pictures / "curves.png"):
         check_writable(path)
 
-    # Network, loss, optimizer.
+    # Network, loss, optimizer. The plan runs the network's layers, those that can be in one go.
     network = MODELS[options.model](seed=options.seed, conv=options.conv)
+    plan = Plan(network)
     loss = SoftmaxCrossEntropy()
     optimizer = OPTIMIZERS[options.optimizer](learning_rate=options.learning_rate)
     steps_per_epoch = math.ceil(len(images) / options.batch_size)
@@ -86,10 +88,10 @@ def train(options: Options, folder: Path | None = None) -> int:
                         digits = augment(digits, options.seed, optimizer.steps, AUGMENTATIONS[options.augment])
                     x, learning_rate = network_input(digits), schedule(optimizer.steps)
 
-                    logits = network.forward(x, training=True)
+                    logits = plan.forward(x, training=True)
                     value = loss.forward(logits, y)
                     check_finite(value, network, x, optimizer.steps, learning_rate)
-                    network.backward(loss.backward())
+                    plan.backward(loss.backward())
                     optimizer.step(network.parameters(), network.gradients(), learning_rate)
 
                     progress.add(value, int((logits.argmax(axis=1) == y).sum()), len(x))
@@ -103,7 +105,7 @@ def train(options: Options, folder: Path | None = None) -> int:
                 print(f"\nstopped and saved; to go on: {python_name()} train_scratch.py --resume {run.folder}")
                 return INTERRUPTED
             learning_rate = schedule(optimizer.steps - 1)  # a run stopped after an epoch's last batch has none left
-            validation_loss, validation_accuracy, _ = evaluate(network, validation_images, validation_labels)
+            validation_loss, validation_accuracy, _ = evaluate(plan, validation_images, validation_labels)
             sample = network_input(validation_images[: options.batch_size])
             check_finite(validation_loss, network, sample, optimizer.steps, learning_rate)
             row = progress.end_epoch(validation_loss, validation_accuracy, learning_rate)
@@ -120,7 +122,7 @@ def train(options: Options, folder: Path | None = None) -> int:
 
     # The test set, touched once.
     test_images, test_labels = data.test_images[: options.limit], data.test_labels[: options.limit]
-    _, test_accuracy, logits = evaluate(network, test_images, test_labels)
+    _, test_accuracy, logits = evaluate(plan, test_images, test_labels)
     seconds = sum(row["seconds"] for row in progress.history)
     print(f"\ntest: {accuracy_line(test_labels, logits.argmax(axis=1))}\n")
     print(class_table(test_labels, logits.argmax(axis=1)))

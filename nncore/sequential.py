@@ -61,13 +61,17 @@ class Sequential:
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """The output of the last layer, (N, *output_shape), for a batch x (N, *input_shape)."""
-        if x.shape[1:] != self.input_shape:
-            expected = ", ".join(["N", *map(str, self.input_shape)])
-            raise ShapeError(f"the network takes batches ({expected}), but was given {x.shape}")
-        x = np.ascontiguousarray(x, self.dtype)
+        x = self.batch(x)
         for layer in self.layers:
             x = layer.forward(x, training)
         return x
+
+    def batch(self, x: Array) -> Array:
+        """X as the layers take it: contiguous, of the network's dtype. ShapeError unless it is (N, *input_shape)."""
+        if x.shape[1:] != self.input_shape:
+            expected = ", ".join(["N", *map(str, self.input_shape)])
+            raise ShapeError(f"the network takes batches ({expected}), but was given {x.shape}")
+        return np.ascontiguousarray(x, self.dtype)
 
     def backward(self, dy: Array) -> Array:
         """dL/dx from dL/dy of the last forward(x, training=True): the chain rule, from the last layer to the first."""

@@ -240,7 +240,7 @@ def test_whole_benchmark_with_nncore_as_its_own_opponent(
     monkeypatch.setitem(OPPONENTS, "absent", replace(twin, name="absent", module="benchmarks.systems.absent"))
     assert training.main([*SMALL, "--opponents", "twin", "absent", "--json", str(tmp_path / "all.json")]) == 0
     shown = capsys.readouterr().out
-    assert "\n| nncore, im2col | " in shown
+    assert "\n| nncore | " in shown
     assert "\n| twin | " in shown
     assert "\n- left out: absent: its process ended" in shown
     figures = json.loads((tmp_path / "all.json").read_text())
@@ -268,7 +268,7 @@ def test_with_nobody_to_compare_the_exit_status_is_1(
 def test_a_missing_nncore_is_an_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(training, "NNCORE", replace(NNCORE, module="benchmarks.systems.absent"))
     assert training.main([*SMALL, "--opponents"]) == 2
-    assert "benchmarks.training: nncore, im2col: its process ended" in capsys.readouterr().err
+    assert "benchmarks.training: nncore: its process ended" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("flag", [["--rounds", "0"], ["--steps", "x"], ["--threads", "0"], ["--opponents", "caffe"]])

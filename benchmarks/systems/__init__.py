@@ -26,7 +26,7 @@ class System:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-NNCORE = System("nncore, im2col", "benchmarks.systems.nncore", "im2col")
+NNCORE = System("nncore", "benchmarks.systems.nncore", "auto")
 
 TORCH = ("torch==2.13.0", "numpy")
 KEEP_MEMORY = {  # as nncore does for itself: clearing fresh pages for freed arrays costs PyTorch a quarter of its time
@@ -36,6 +36,7 @@ KEEP_MEMORY = {  # as nncore does for itself: clearing fresh pages for freed arr
 }
 
 OPPONENTS = {
+    "im2col": System("nncore, im2col", "benchmarks.systems.nncore", "im2col"),
     "pytorch": System("PyTorch, as installed", "benchmarks.systems.pytorch", "plain", TORCH),
     "pytorch-tuned": System(
         "PyTorch, channels_last + fused Adam + memory kept", "benchmarks.systems.pytorch", "tuned", TORCH, KEEP_MEMORY
@@ -44,4 +45,4 @@ OPPONENTS = {
         "PyTorch, the same + torch.compile", "benchmarks.systems.pytorch", "compiled", TORCH, KEEP_MEMORY
     ),
 }
-DEFAULT_OPPONENTS = ("pytorch", "pytorch-tuned")  # torch.compile takes a minute to begin, and needs a C++ compiler
+DEFAULT_OPPONENTS = ("im2col", "pytorch", "pytorch-tuned")  # torch.compile takes a minute to begin, and needs a C++ compiler

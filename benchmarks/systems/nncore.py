@@ -12,6 +12,7 @@ from nncore.losses import SoftmaxCrossEntropy
 from nncore.machine import use_threads
 from nncore.models import reference
 from nncore.optimizers import Adam
+from nncore.plan import Plan
 
 
 class NNCore:
@@ -26,18 +27,19 @@ class NNCore:
         for layer in self.without_dropout.layers:
             if isinstance(layer, Dropout):
                 layer.rate = 0.0
+        self.plan, self.plan_without_dropout = Plan(self.network), Plan(self.without_dropout)
         self.loss = SoftmaxCrossEntropy()
         self.optimizer = Adam(0.001)
 
     def gradients(self, images: Floats, labels: Integers) -> dict[str, Floats]:
-        logits = self.without_dropout.forward(images, training=True)
+        logits = self.plan_without_dropout.forward(images, training=True)
         self.loss.forward(logits, labels)
-        self.without_dropout.backward(self.loss.backward())
+        self.plan_without_dropout.backward(self.loss.backward())
         return {"logits": logits, **self.without_dropout.gradients()}
 
     def train(self, images: Floats, labels: Integers) -> float:
-        value = self.loss.forward(self.network.forward(images, training=True), labels)
-        self.network.backward(self.loss.backward())
+        value = self.loss.forward(self.plan.forward(images, training=True), labels)
+        self.plan.backward(self.loss.backward())
         self.optimizer.step(self.network.parameters(), self.network.gradients())
         return value
 

@@ -21,7 +21,8 @@ from nncore.types import Array, Padding, Pair, Shape
 SIMD = kernels.NUMBA
 if SIMD:
     try:
-        from nncore.kernels import direct, winograd
+        from nncore.kernels import direct
+        from nncore.kernels import winograd as winograd  # for `nncore.plan`, too
     except (ImportError, AttributeError):  # they build on parts of Numba that may change from version to version
         SIMD = False
 

@@ -63,7 +63,7 @@ class Conv2D(Layer):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         w = self.parameters["kernel"]
-        y = self._algorithm(x).forward(x, w, self.stride, self._pixels(x.shape[1:3]))
+        y = self.algorithm_for(x).forward(x, w, self.stride, self.pixels(x.shape[1:3]))
         if self.use_bias:
             y += self.parameters["bias"]
         self.remember(training, x)
@@ -72,17 +72,18 @@ class Conv2D(Layer):
     def backward(self, dy: Array) -> Array:
         (x,) = self.recall()
         w = self.parameters["kernel"]
-        dx, dw = self._algorithm(x).backward(x, w, dy, self.stride, self._pixels(x.shape[1:3]))
+        dx, dw = self.algorithm_for(x).backward(x, w, dy, self.stride, self.pixels(x.shape[1:3]))
         self.gradients["kernel"] = dw
         if self.use_bias:
             self.gradients["bias"] = dy.sum(axis=(0, 1, 2))
         return dx
 
-    def _algorithm(self, x: Array) -> convolution.Algorithm:
-        kernel_shape, padding = self.parameters["kernel"].shape, self._pixels(x.shape[1:3])
+    def algorithm_for(self, x: Array) -> convolution.Algorithm:
+        """How the convolution of a batch like x is computed."""
+        kernel_shape, padding = self.parameters["kernel"].shape, self.pixels(x.shape[1:3])
         return convolution.choose(self.algorithm, x.shape, kernel_shape, self.stride, padding)
 
-    def _pixels(self, size: Shape) -> Padding:
+    def pixels(self, size: Shape) -> Padding:
         """The padding in pixels, ((top, bottom), (left, right)), for an image of (height, width)."""
         if self.padding == "valid":
             return (0, 0), (0, 0)
@@ -98,7 +99,7 @@ class Conv2D(Layer):
     def output_shape(self, input_shape: Shape) -> Shape:
         require_image(self, input_shape)
         height, width, _ = input_shape
-        padding = self._pixels((height, width))
+        padding = self.pixels((height, width))
         size = output_size((height, width), self.kernel_size, self.stride, padding)
         if min(size) < 1:
             raise ShapeError(

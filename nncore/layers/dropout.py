@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike
 from nncore import kernels
 from nncore.errors import OptionError
 from nncore.layers.base import Layer
-from nncore.types import Array, Shape
+from nncore.types import Array, Mask, Shape
 
 
 class Dropout(Layer):
@@ -37,13 +37,18 @@ class Dropout(Layer):
     def forward(self, x: Array, training: bool = False) -> Array:
         if not training:
             return x
+        kept, factor = self.draw(x.shape)
+        scale = x.dtype.type(factor)
+        self.remember(training, kept, scale)
+        y: Array = x * kept * scale
+        return y
+
+    def draw(self, shape: Shape) -> tuple[Mask, float]:
+        """The next mask, and what to multiply with what is kept."""
         seed, count = (int(number) for number in self.state["seed_and_count"])
         self.state["seed_and_count"][1] += np.uint64(1)
         # Keys that differ by a multiple of 2**40 have no number in common within 2**40 of counting.
-        kept = kernels.bernoulli(x.shape, 1 - self.rate, (seed + (count << 40)) % 2**64)
-        scale = x.dtype.type(1 / (1 - self.rate))
-        self.remember(training, kept, scale)
-        return x * kept * scale
+        return kernels.bernoulli(shape, 1 - self.rate, (seed + (count << 40)) % 2**64), 1 / (1 - self.rate)
 
     def backward(self, dy: Array) -> Array:
         kept, scale = self.recall()

@@ -1,0 +1,126 @@
+"""A network in blocks beside the same network layer by layer: the same numbers, masks and gradients."""
+
+import numpy as np
+import pytest
+
+from nncore.kernels import convolution
+from nncore.layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU
+from nncore.losses import SoftmaxCrossEntropy
+from nncore.models import MODELS
+from nncore.plan import Block, Plan, blocks
+from nncore.sequential import Sequential
+
+needs_winograd = pytest.mark.skipif("winograd" not in convolution.ALGORITHMS, reason="winograd needs Numba")
+
+
+def deep(seed=0, dtype=np.float64):
+    """Every kind of block, with what cannot be one between them."""
+    return Sequential(
+        [
+            Conv2D(16, 3, algorithm="winograd"),
+            ReLU(),
+            Conv2D(20, 3, padding="same", algorithm="winograd"),
+            ReLU(),
+            MaxPool2D(2),
+            Conv2D(16, 3, padding=1, algorithm="winograd"),
+            ReLU(),
+            MaxPool2D(2),
+            Dropout(0.3),
+            Conv2D(8, 2),
+            ReLU(),
+            Conv2D(24, 3, use_bias=False, padding=1),
+            ReLU(),
+            MaxPool2D(3, 2),
+            Flatten(),
+            Dropout(0.5),
+            Dense(10),
+        ],
+        (23, 21, 3),
+        seed,
+        dtype,
+    )
+
+
+def lengths(network):
+    return [len(step.layers) if isinstance(step, Block) else 1 for step in blocks(network.layers)]
+
+
+def test_layers_that_have_a_common_kernel_make_a_block():
+    assert lengths(deep()) == [2, 3, 4, 2, 1, 1, 1, 1, 1, 1]
+    assert lengths(MODELS["reference"]()) == [2, 4, 4, 1, 1, 1, 1, 1]
+    steps = blocks(deep().layers)
+    assert [type(layer) for layer in steps[2].layers] == [Conv2D, ReLU, MaxPool2D, Dropout]
+
+
+class Doubled(Layer):
+    """A layer that no plan knows."""
+
+    def forward(self, x, training=False):
+        return 2 * x
+
+    def backward(self, dy):
+        return 2 * dy
+
+
+def test_every_layer_is_run_once_whatever_it_is():
+    network = Sequential([Conv2D(4, 3), Doubled(), ReLU(), Flatten(), Dense(2)], (6, 6, 1))
+    assert [step.layers if isinstance(step, Block) else step for step in blocks(network.layers)] == network.layers
+
+
+@needs_winograd
+@pytest.mark.parametrize("batch", [1, 5])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_numbers_masks_and_gradients_are_those_of_the_layers(rng, batch, dtype):
+    by_layers, in_blocks = deep(dtype=dtype), deep(dtype=dtype)
+    plan = Plan(in_blocks)
+    tolerance = 1e-4 if dtype == np.float32 else 1e-9
+    for _ in range(2):  # the second time with other masks
+        x = rng.standard_normal((batch, *by_layers.input_shape)).astype(dtype)
+        labels = rng.integers(0, 10, batch)
+        results = []
+        for runner, network in ((by_layers, by_layers), (plan, in_blocks)):
+            loss = SoftmaxCrossEntropy()
+            logits = runner.forward(x, training=True)
+            loss.forward(logits, labels)
+            dx = runner.backward(loss.backward())
+            results.append({"logits": logits, "dx": dx, **network.gradients(), **network.state()})
+        for name, expected in results[0].items():
+            scale = np.abs(expected.astype(np.float64)).max() or 1
+            np.testing.assert_allclose(results[1][name] / scale, expected / scale, atol=tolerance, err_msg=name)
+        for name, array in results[0].items():
+            if "count" in name:
+                np.testing.assert_array_equal(results[1][name], array)
+    x = rng.standard_normal((batch, *by_layers.input_shape)).astype(dtype)
+    np.testing.assert_allclose(plan.forward(x), by_layers.forward(x), rtol=tolerance, atol=10 * tolerance)
+
+
+@pytest.mark.parametrize("algorithm", ["im2col", "reference"])
+def test_a_convolution_by_another_algorithm_runs_layer_by_layer(rng, algorithm):
+    networks = [
+        Sequential([Conv2D(4, 3, algorithm=algorithm), ReLU(), MaxPool2D(2), Dropout(0.2)], (9, 8, 2), seed=4)
+        for _ in range(2)
+    ]
+    x = rng.standard_normal((3, 9, 8, 2)).astype(np.float32)
+    plan = Plan(networks[1])
+    y = networks[0].forward(x, training=True)
+    np.testing.assert_array_equal(plan.forward(x, training=True), y)
+    dy = rng.standard_normal(y.shape).astype(np.float32)
+    np.testing.assert_array_equal(plan.backward(dy), networks[0].backward(dy))
+    for name, gradient in networks[0].gradients().items():
+        np.testing.assert_array_equal(networks[1].gradients()[name], gradient)
+
+
+@needs_winograd
+def test_no_gradient_without_a_training_pass_before_it():
+    plan = Plan(Sequential([Conv2D(16, 3, algorithm="winograd"), ReLU()], (8, 8, 16)))
+    x = np.ones((2, 8, 8, 16), np.float32)
+    dy = plan.forward(x, training=True)
+    plan.backward(dy)
+    with pytest.raises(RuntimeError, match="needs a forward"):
+        plan.backward(dy)
+
+
+def test_predictions_are_the_networks(rng):
+    network = MODELS["compact"](seed=5)
+    x = rng.random((7, 28, 28, 1), np.float32)
+    np.testing.assert_allclose(Plan(network).predict(x, batch_size=3), network.predict(x), rtol=1e-4, atol=1e-5)
