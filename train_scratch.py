@@ -19,6 +19,7 @@ from nncore.data.dataset import batches, holdout, load_dataset
 from nncore.data.table import read_csv
 from nncore.errors import NNCoreError
 from nncore.files import check_writable
+from nncore.kernels.convolution import multiplies_by_blas
 from nncore.losses import SoftmaxCrossEntropy
 from nncore.machine import available_threads, use_threads
 from nncore.models import MODELS
@@ -38,7 +39,7 @@ BARELY_LEARNED = 0.2  # validation accuracy
 def train(options: Options, folder: Path | None = None) -> int:
     """Train one network, from the start or on from where the run in `folder` stopped, and report; the exit status."""
     threads = options.threads or available_threads()
-    use_threads(threads)
+    use_threads(threads, blas=threads if multiplies_by_blas(options.conv) else 1)
 
     # Data: the last images of the training set are held out, to watch progress on images the network never learns.
     data = load_dataset(options.dataset, Path(options.data_dir) if options.data_dir else None)

@@ -52,14 +52,17 @@ def available_threads() -> int:
     return max(1, int(chosen)) if chosen.isdecimal() else cores  # Numba too passes over what is not a number
 
 
-def use_threads(threads: int) -> None:
-    """Compute with this many threads from now on: in BLAS, and in the kernels that this thread calls.
+def use_threads(threads: int, blas: int | None = None) -> None:
+    """Compute with this many threads from now on: in the kernels that this thread calls, and in BLAS.
+
+    Where the kernels do nearly all the work, BLAS should have one thread (`blas`): its others, once it has called them,
+    take the cores from the kernels for a while, which was measured to double the time of a backward pass.
 
     To be called from the main thread: what OpenBLAS 0.3.31 was told by another, nobody can raise any more.
     """
     if not 1 <= threads <= available_threads():
         raise OptionError(f"threads must be from 1 to {available_threads()}, the cores of this machine, not {threads}")
-    threadpool_limits(threads, user_api="blas")
+    threadpool_limits(threads if blas is None else blas, user_api="blas")
     use_kernel_threads(threads)
 
 

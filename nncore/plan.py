@@ -14,11 +14,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from nncore import kernels
 from nncore.kernels import convolution
 from nncore.layers import Conv2D, Dropout, Layer, MaxPool2D, ReLU
 from nncore.layers.base import positive
 from nncore.sequential import Sequential
-from nncore.types import Array
+from nncore.types import Array, Shape
 
 
 class Step(Protocol):
@@ -31,55 +32,79 @@ class Step(Protocol):
         """As `Layer.backward`: fills the gradients of every layer concerned, and returns dx."""
 
 
-class Block:
-    """A convolution with ReLU, and max-pooling and dropout if they follow, computed by the convolution's own kernels.
+class ConvReLU:
+    """y = ReLU(x * w + b), in one go."""
 
-    The layers remain what they are: the block reads their parameters, counts on with dropout's counter, and fills their
-    gradients. Inputs whose convolution is better computed in another way go through them one after the other.
-    """
+    def __init__(self, conv: Conv2D, relu: ReLU) -> None:
+        self.layers: Sequence[Layer] = (conv, relu)
+        self.conv = conv
+        self._memory: Any = None
 
-    def __init__(self, conv: Conv2D, relu: ReLU, pool: MaxPool2D | None = None, dropout: Dropout | None = None) -> None:
-        self.layers: list[Layer] = [layer for layer in (conv, relu, pool, dropout) if layer is not None]
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """As `Layer.forward`."""
+        conv, padding = self.conv, self.conv.pixels(x.shape[1:3])
+        kernel, bias = conv.parameters.values()
+        algorithm = conv.algorithm_for(x)
+        by_winograd = algorithm is convolution.ALGORITHMS.get("winograd")
+        y: Array
+        if by_winograd:
+            y = convolution.winograd.forward_relu(x, kernel, bias, padding)
+        else:
+            y = kernels.bias_relu(algorithm.forward(x, kernel, conv.stride, padding), bias)
+        if training:
+            self._memory = x, y, algorithm, by_winograd
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """As `Layer.backward`."""
+        (x, y, algorithm, by_winograd), self._memory = recall(self), None
+        conv, padding = self.conv, self.conv.pixels(x.shape[1:3])
+        kernel = conv.parameters["kernel"]
+        dx: Array
+        if by_winograd:
+            dx, dw, db = convolution.winograd.backward_relu(x, kernel, y, dy, padding)
+        else:
+            dy, db = kernels.bias_relu_backward(dy, y)
+            dx, dw = algorithm.backward(x, kernel, dy, conv.stride, padding)
+        conv.gradients.update(kernel=dw, bias=db)
+        return dx
+
+
+class ConvReLUPool:
+    """y = dropout(max-pool(ReLU(x * w + b))), in one go, by Winograd's algorithm; the dropout may be missing."""
+
+    def __init__(self, conv: Conv2D, relu: ReLU, pool: MaxPool2D, dropout: Dropout | None = None) -> None:
+        self.layers: Sequence[Layer] = (conv, relu, pool) if dropout is None else (conv, relu, pool, dropout)
         self.conv, self.pool, self.dropout = conv, pool, dropout
         self._memory: Any = None
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        """The output of the last layer."""
-        if self.conv.algorithm_for(x) is not convolution.ALGORITHMS.get("winograd"):
-            for layer in self.layers:
-                x = layer.forward(x, training)
-            return x
-        kernel, bias, padding = *self.conv.parameters.values(), self.conv.pixels(x.shape[1:3])
+        """As `Layer.forward`."""
+        padding, (kernel, bias) = self.conv.pixels(x.shape[1:3]), self.conv.parameters.values()
+        kept, scale = None, 1.0
+        if training and self.dropout is not None:
+            kept, scale = self.dropout.draw((len(x), *self.pool.output_shape(self.conv.output_shape(x.shape[1:]))))
         y: Array
-        if self.pool is None:
-            y = convolution.winograd.forward_relu(x, kernel, bias, padding)
-            memory: tuple[Any, ...] = x, kernel, y
-        else:
-            kept, scale = None, 1.0
-            if training and self.dropout is not None:
-                kept, scale = self.dropout.draw((len(x), *self.pool.output_shape(self.conv.output_shape(x.shape[1:]))))
-            y, winners = convolution.winograd.forward_pool(x, kernel, bias, padding, kept, scale)
-            memory = x, kernel, winners, scale
+        y, winners = convolution.winograd.forward_pool(x, kernel, bias, padding, kept, scale)
         if training:
-            self._memory = memory, padding
+            self._memory = x, winners, scale
         return y
 
     def backward(self, dy: Array) -> Array:
-        """dx; fills the gradients of the convolution."""
-        if self._memory is None:
-            for layer in reversed(self.layers):
-                dy = layer.backward(dy)
-            return dy
-        (memory, padding), self._memory = self._memory, None
+        """As `Layer.backward`."""
+        (x, winners, scale), self._memory = recall(self), None
+        padding, kernel = self.conv.pixels(x.shape[1:3]), self.conv.parameters["kernel"]
         dx: Array
-        if self.pool is None:
-            x, kernel, y = memory
-            dx, dw, db = convolution.winograd.backward_relu(x, kernel, y, dy, padding)
-        else:
-            x, kernel, winners, scale = memory
-            dx, dw, db = convolution.winograd.backward_pool(x, kernel, winners, dy, padding, scale)
+        dx, dw, db = convolution.winograd.backward_pool(x, kernel, winners, dy, padding, scale)
         self.conv.gradients.update(kernel=dw, bias=db)
         return dx
+
+
+def recall(block: ConvReLU | ConvReLUPool) -> Any:
+    """What the block's last training `forward` kept."""
+    if block._memory is None:
+        raise RuntimeError(f"{type(block).__name__}.backward needs a forward(x, training=True) before it")
+    return block._memory
 
 
 class Plan:
@@ -95,7 +120,7 @@ class Plan:
 
     def __init__(self, network: Sequential) -> None:
         self.network = network
-        self.steps = blocks(network.layers)
+        self.steps = blocks(network.layers, network.shapes)
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """As `Sequential.forward`."""
@@ -117,22 +142,33 @@ class Plan:
         return np.concatenate(parts)
 
 
-def blocks(layers: Sequence[Layer]) -> list[Step]:
-    """The layers in order, those that can be computed together as one block."""
+def blocks(layers: Sequence[Layer], shapes: Sequence[Shape]) -> list[Step]:
+    """The layers in order, those that can be computed together as one block; shapes[i] is what layer i takes in."""
     steps: list[Step] = []
-    rest = list(layers)
-    while rest:
-        length = _block_length(rest)
-        steps.append(Block(*rest[:length]) if length > 1 else rest[0])  # type: ignore[arg-type]
-        del rest[:length]
+    at = 0
+    while at < len(layers):
+        kinds = [type(layer) for layer in layers[at : at + 4]]
+        group: Any = layers[at : at + 1]
+        if kinds[:2] == [Conv2D, ReLU] and "bias" in layers[at].parameters:
+            group = layers[at : at + 2]
+            if kinds[2:3] == [MaxPool2D] and _pools_on_the_way(group[0], layers[at + 2], shapes[at]):
+                group = layers[at : at + (4 if kinds[3:] == [Dropout] else 3)]
+        steps.append(group[0] if len(group) == 1 else ConvReLU(*group) if len(group) == 2 else ConvReLUPool(*group))
+        at += len(group)
     return steps
 
 
-def _block_length(layers: Sequence[Layer]) -> int:
-    """How many of the layers, from the first on, make a block: 1 is a layer by itself."""
-    kinds = [type(layer) for layer in layers[:4]]
-    if kinds[:2] != [Conv2D, ReLU] or not layers[0].config()["use_bias"]:
-        return 1
-    if kinds[2:3] != [MaxPool2D] or layers[2].config() != {"pool_size": (2, 2), "stride": (2, 2)}:
-        return 2
-    return 4 if kinds[3:] == [Dropout] else 3
+def _pools_on_the_way(conv: Conv2D, pool: Layer, shape: Shape) -> bool:
+    """Whether Winograd's algorithm is asked for, or chosen for many images, and can pool without much more work.
+
+    Tiles that are pooled have an even size, and may overhang the output more than others do.
+    """
+    many = np.broadcast_to(np.zeros(1, conv.parameters["kernel"].dtype), (64, *shape))
+    if pool.config() != {"pool_size": (2, 2), "stride": (2, 2)}:
+        return False
+    if conv.algorithm_for(many) is not convolution.ALGORITHMS.get("winograd"):
+        return False
+    (height, width, filters), arithmetic = conv.output_shape(shape), convolution.winograd.arithmetic
+    best, even = (convolution.winograd.tile_size((height, width), shape[2], filters, even) for even in (False, True))
+    work = [arithmetic(m, (height, width), shape[2], filters) for m in (best, even)]
+    return bool(work[1] <= 1.1 * work[0])

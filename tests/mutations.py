@@ -30,8 +30,8 @@ TABLE = {
         ("stride swapped in backward", "backward(x, w, dy, self.stride,", "backward(x, w, dy, self.stride[::-1],"),
         (
             "padding swapped in backward",
-            "dy, self.stride, self._pixels(x.shape[1:3]))",
-            "dy, self.stride, self._pixels(x.shape[1:3])[::-1])",
+            "dy, self.stride, self.pixels(x.shape[1:3]))",
+            "dy, self.stride, self.pixels(x.shape[1:3])[::-1])",
         ),
         ("kernel's gradient scaled", '["kernel"] = dw', '["kernel"] = dw / len(x)'),
         ("bias gradient missing", 'self.gradients["bias"] = dy.sum(axis=(0, 1, 2))', "pass"),
@@ -163,6 +163,19 @@ TABLE = {
         ("conv2d: dw flipped", "dw[ky, kx] = ", "dw[kh - 1 - ky, kx] = "),
         ("conv2d: padding forgotten", "dpadded[:, top : top + x.shape[1],", "dpadded[:, : x.shape[1],"),
     ],
+    ("kernels/reference.py",): [
+        ("bias_relu: dy where y is zero, too", "np.where(y > 0, dy", "np.where(y >= 0, dy"),
+        ("bias_relu: rows of an image forgotten", "dx.sum(axis=(0, 1, 2))", "dx.sum(axis=(0, 2))[0]"),
+    ],
+    ("plan.py",): [
+        (
+            "block by winograd: dy doubled",
+            "backward_relu(x, kernel, y, dy, padding)",
+            "backward_relu(x, kernel, y, 2 * dy, padding)",
+        ),
+        ("pooled block: dropout's scale forgotten", "winners, dy, padding, scale)", "winners, dy, padding)"),
+        ("plan: steps in the wrong order", "for step in reversed(self.steps):", "for step in self.steps:"),
+    ],
     ("kernels/reference.py", "MaxPool2D", "AvgPool2D"): [
         ("max: winner ignored", "+= dy * won", "+= dy"),
         ("max: overlap overwritten", "+= dy * won", "= dy * won"),
@@ -195,7 +208,7 @@ TABLE = {
 """(file, what the gradient check has on it): [(what is broken, old text, new text)]"""
 
 NUMBA = ("kernels/im2col.py", "kernels/pooling.py")
-COMPILED = ("kernels/direct.py", "kernels/winograd.py", "kernels/winograd_passes.py")
+COMPILED = ("plan.py", "kernels/direct.py", "kernels/winograd.py", "kernels/winograd_passes.py")
 
 
 class Mutation(NamedTuple):

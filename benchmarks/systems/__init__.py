@@ -45,4 +45,5 @@ OPPONENTS = {
         "PyTorch, the same + torch.compile", "benchmarks.systems.pytorch", "compiled", TORCH, KEEP_MEMORY
     ),
 }
-DEFAULT_OPPONENTS = ("im2col", "pytorch", "pytorch-tuned")  # torch.compile takes a minute to begin, and needs a C++ compiler
+# torch.compile takes a minute to begin, and needs a C++ compiler.
+DEFAULT_OPPONENTS = ("im2col", "pytorch", "pytorch-tuned")

@@ -7,6 +7,7 @@ from threadpoolctl import threadpool_info
 
 from benchmarks.protocol import Floats, Integers, serve
 from nncore.kernels import NUMBA
+from nncore.kernels.convolution import multiplies_by_blas
 from nncore.layers import Dropout
 from nncore.losses import SoftmaxCrossEntropy
 from nncore.machine import use_threads
@@ -19,7 +20,7 @@ class NNCore:
     """A `Program`, see `benchmarks/protocol.py`: one network to train, its twin without dropout to compare."""
 
     def __init__(self, variant: str, threads: int, parameters: dict[str, Floats]) -> None:
-        use_threads(threads)
+        use_threads(threads, blas=threads if multiplies_by_blas(variant) else 1)
         self.network, self.without_dropout = reference(conv=variant), reference(conv=variant)
         for network in (self.network, self.without_dropout):
             for name, array in network.parameters().items():

@@ -13,6 +13,7 @@ except ImportError:
     NUMBA = False
 
 if NUMBA and not TYPE_CHECKING:
+    from nncore.kernels.activation import bias_relu, bias_relu_backward
     from nncore.kernels.im2col import col2im, im2col
     from nncore.kernels.pooling import avg_pool, avg_pool_backward, max_pool, max_pool_backward
     from nncore.kernels.random import bernoulli
@@ -23,6 +24,8 @@ else:
         avg_pool,
         avg_pool_backward,
         bernoulli,
+        bias_relu,
+        bias_relu_backward,
         col2im,
         draw_strokes,
         im2col,
@@ -37,6 +40,8 @@ __all__ = [
     "avg_pool",
     "avg_pool_backward",
     "bernoulli",
+    "bias_relu",
+    "bias_relu_backward",
     "col2im",
     "draw_strokes",
     "im2col",

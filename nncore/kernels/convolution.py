@@ -106,6 +106,11 @@ def choose(name: str, x_shape: Shape, kernel_shape: Shape, stride: Pair, padding
     return ALGORITHMS["winograd" if by_winograd < by_direct else "direct"]
 
 
+def multiplies_by_blas(name: str) -> bool:
+    """Whether the algorithm of that name leaves its products to BLAS."""
+    return name == "im2col" or (name == "auto" and not SIMD)
+
+
 def check_algorithm(name: str, kernel_size: Pair, stride: Pair) -> str:
     """The name, if it is "auto" or one of ALGORITHMS that serves such a kernel."""
     if name != "auto" and name not in ALGORITHMS:

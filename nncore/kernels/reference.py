@@ -101,6 +101,18 @@ def conv2d_backward(x: Array, kernel: Array, dy: Array, stride: Pair, padding: P
     return dpadded[:, top : top + x.shape[1], left : left + x.shape[2]], dw
 
 
+def bias_relu(y: Array, bias: Array) -> Array:
+    """ReLU(y + bias) in the place of y (N, H, W, C), which is returned; bias (C,)."""
+    y += bias
+    return np.maximum(y, 0, out=y)
+
+
+def bias_relu_backward(dy: Array, y: Array) -> tuple[Array, Array]:
+    """The gradients of `bias_relu`, which gave y, for its input (N, H, W, C) and its bias (C,)."""
+    dx: Array = np.where(y > 0, dy, dy.dtype.type(0))
+    return dx, dx.sum(axis=(0, 1, 2))
+
+
 def max_pool(x: Array, pool_size: Pair, stride: Pair) -> tuple[Array, Integers]:
     """The largest value in each window, and where it stood: (y, winners), both (N, OH, OW, C).
 

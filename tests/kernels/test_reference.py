@@ -163,3 +163,17 @@ def test_an_empty_batch_gives_empty_arrays():
     np.testing.assert_array_equal(dw, np.zeros_like(kernel))
     assert reference.max_pool(x, (2, 2), (2, 2))[0].shape == reference.avg_pool(x, (2, 2), (2, 2)).shape == (0, 2, 2, 2)
     assert reference.bernoulli((0, 3), 0.5, 0).shape == (0, 3)
+
+
+def test_bias_and_relu(rng):
+    x, bias, dy = rng.standard_normal((2, 3, 4, 3)), rng.standard_normal(3), rng.standard_normal((2, 3, 4, 3))
+    x[0, 0, 0] = -bias  # zero before ReLU
+    y = reference.bias_relu(x.copy(), bias)
+    dx, db = reference.bias_relu_backward(dy, y)
+    total = np.zeros(3)
+    for index in np.ndindex(x.shape):
+        value = x[index] + bias[index[-1]]
+        assert y[index] == max(value, 0.0)
+        assert dx[index] == (dy[index] if value > 0 else 0.0)
+        total[index[-1]] += dx[index]
+    np.testing.assert_allclose(db, total, rtol=1e-12)
