@@ -73,6 +73,8 @@ def train(options: Options, folder: Path | None = None) -> int:
         print("this run is finished: it is tested once more, and not trained")
     elif optimizer.steps:
         print(f"going on in epoch {progress.epoch + 1}/{options.epochs}, after {progress.images:,} of its images")
+    else:
+        print("the first step of the first run takes half a minute: the kernels are compiled, and kept", flush=True)
 
     # The loop. NumPy need not warn of numbers too large: check_finite says it better.
     with Interruption() as interruption, np.errstate(all="ignore"):

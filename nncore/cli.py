@@ -71,11 +71,11 @@ def summarise(options: argparse.Namespace) -> int:
 
 
 def warm_up(options: argparse.Namespace) -> int:
-    """Predict once, for which Numba compiles its kernels; it keeps them on the disk for the next time."""
+    """Have Numba compile the network's kernels; it keeps them on the disk for the next time."""
     network = _network(options.network)
     print("compiling ...", end=" ", flush=True)
     began = time.perf_counter()
-    network.predict(np.zeros((1, *network.input_shape), network.dtype))
+    network.warm_up()
     print(f"done in {time.perf_counter() - began:.1f} s")
     return 0
 

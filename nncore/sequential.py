@@ -15,6 +15,7 @@ from nncore.layers.base import positive
 from nncore.types import Array, Shape
 
 FORMAT, VERSION = "nncore network", 1
+MANY = 32  # examples, for which convolutions are computed as for any larger number
 
 
 class Sequential:
@@ -90,6 +91,11 @@ class Sequential:
         for start in range(0, len(x), batch_size):
             y[start : start + batch_size] = self.forward(x[start : start + batch_size])
         return y
+
+    def warm_up(self) -> None:
+        """Predict for one example and for many, which may be computed in different ways: Numba compiles both now."""
+        for count in (1, MANY):
+            self.predict(np.zeros((count, *self.input_shape), self.dtype))
 
     def parameters(self) -> dict[str, Array]:
         """Every learned array by name, "conv2d_1.kernel" for instance: the arrays themselves, no copies."""

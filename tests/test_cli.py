@@ -226,7 +226,7 @@ def test_warmup_runs_the_network_once(run, weights, monkeypatch):
         status, out, err = run("warmup", network)
         assert (status, err) == (0, "")
         assert re.fullmatch(r"compiling \.\.\. done in \d+\.\d s\n", out)
-    assert predicted == [(1, 28, 28, 1)] * 2
+    assert predicted == [(1, 28, 28, 1), (32, 28, 28, 1)] * 2
 
 
 # evaluate
