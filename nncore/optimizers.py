@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from nncore import kernels
 from nncore.errors import OptionError
 from nncore.types import Array
 
@@ -115,10 +116,7 @@ class Adam(Optimizer):
         if self.decay(parameter):
             gradient = gradient + self.decay(parameter) * parameter
         m, v = self.memory(name, "m", parameter), self.memory(name, "v", parameter)
-        m += (1 - self.beta_1) * (gradient - m)
-        v += (1 - self.beta_2) * (gradient * gradient - v)
-        step_size = learning_rate / (1 - self.beta_1**self.steps)
-        parameter -= step_size * m / (np.sqrt(v) / math.sqrt(1 - self.beta_2**self.steps) + self.epsilon)
+        kernels.adam(parameter, gradient, m, v, self.beta_1, self.beta_2, learning_rate, self.epsilon, t=self.steps)
 
 
 class AdamW(Adam):

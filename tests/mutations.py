@@ -164,6 +164,9 @@ TABLE = {
         ("conv2d: padding forgotten", "dpadded[:, top : top + x.shape[1],", "dpadded[:, : x.shape[1],"),
     ],
     ("kernels/reference.py",): [
+        ("Adam: mean not corrected", "(m / (1 - beta_1**t))", "m"),
+        ("Adam: gradient not squared", "(gradient * gradient - v)", "(abs(gradient) - v)"),
+        ("Adam: betas swapped", "m += (1 - beta_1)", "m += (1 - beta_2)"),
         ("bias_relu: dy where y is zero, too", "np.where(y > 0, dy", "np.where(y >= 0, dy"),
         ("bias_relu: rows of an image forgotten", "dx.sum(axis=(0, 1, 2))", "dx.sum(axis=(0, 2))[0]"),
     ],
@@ -190,13 +193,18 @@ TABLE = {
         ("SGD: momentum damped", "velocity += gradient", "velocity += (1 - self.momentum) * gradient"),
         ("SGD: Nesterov ignored", "self.momentum * velocity + gradient if self.nesterov else velocity", "velocity"),
         ("biases decay", "return self.weight_decay if parameter.ndim > 1 else 0.0", "return self.weight_decay"),
-        ("Adam: mean not corrected", "learning_rate / (1 - self.beta_1**self.steps)", "learning_rate"),
-        ("Adam: root forgotten", "math.sqrt(1 - self.beta_2**self.steps)", "(1 - self.beta_2**self.steps)"),
-        ("Adam: gradient not squared", "(gradient * gradient - v)", "(abs(gradient) - v)"),
-        ("Adam: betas swapped", "m += (1 - self.beta_1)", "m += (1 - self.beta_2)"),
+        ("Adam: stuck at its first step", "epsilon, t=self.steps", "epsilon, t=1"),
+        ("Adam: betas swapped", "self.beta_1, self.beta_2, learning_rate", "self.beta_2, self.beta_1, learning_rate"),
         ("AdamW: decay without rate", "1 - learning_rate * self.decoupled_decay", "1 - self.decoupled_decay"),
         ("AdamW: decay in the gradient too", "self.weight_decay = weight_decay, 0.0", "_ = weight_decay, 0.0"),
         ("clipping: each on its own", "gradient *= max_norm / norm", "gradient *= max_norm / np.linalg.norm(gradient)"),
+    ],
+    ("kernels/optimizer.py",): [
+        ("Adam: mean not corrected", "rate * correction / (1 - beta_1**t)", "rate * correction"),
+        ("Adam: epsilon too large", "epsilon * correction", "epsilon"),
+        ("Adam: root forgotten", "correction = math.sqrt(1 - beta_2**t)", "correction = 1 - beta_2**t"),
+        ("Adam: a chunk's last number left out", "stop = start + CHUNK", "stop = start + CHUNK - 1"),
+        ("Adam: sign", "w[i] -= ", "w[i] += "),
     ],
     ("averaging.py",): [
         ("weights swapped", "average += (1 - decay)", "average += decay"),
@@ -207,7 +215,7 @@ TABLE = {
 }
 """(file, what the gradient check has on it): [(what is broken, old text, new text)]"""
 
-NUMBA = ("kernels/im2col.py", "kernels/pooling.py")
+NUMBA = ("kernels/im2col.py", "kernels/optimizer.py", "kernels/pooling.py")
 COMPILED = ("plan.py", "kernels/direct.py", "kernels/winograd.py", "kernels/winograd_passes.py")
 
 

@@ -15,12 +15,14 @@ except ImportError:
 if NUMBA and not TYPE_CHECKING:
     from nncore.kernels.activation import bias_relu, bias_relu_backward
     from nncore.kernels.im2col import col2im, im2col
+    from nncore.kernels.optimizer import adam
     from nncore.kernels.pooling import avg_pool, avg_pool_backward, max_pool, max_pool_backward
     from nncore.kernels.random import bernoulli
     from nncore.kernels.strokes import draw_strokes
     from nncore.kernels.warp import thicken, warp
 else:
     from nncore.kernels.reference import (
+        adam,
         avg_pool,
         avg_pool_backward,
         bernoulli,
@@ -37,6 +39,7 @@ else:
 
 __all__ = [
     "NUMBA",
+    "adam",
     "avg_pool",
     "avg_pool_backward",
     "bernoulli",

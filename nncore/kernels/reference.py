@@ -173,6 +173,18 @@ def bernoulli(shape: Shape, probability: float, key: int) -> Mask:
     return (z < np.uint64(round(probability * 2**32))).reshape(shape)
 
 
+def adam(
+    w: Array, gradient: Array, m: Array, v: Array, beta_1: float, beta_2: float, rate: float, epsilon: float, t: int
+) -> None:
+    """The t-th step of Adam, t from 1: changes w and its running moments m and v in place. All have one shape.
+
+    Source: Kingma & Ba 2015, "Adam", algorithm 1.
+    """
+    m += (1 - beta_1) * (gradient - m)
+    v += (1 - beta_2) * (gradient * gradient - v)
+    w -= rate * (m / (1 - beta_1**t)) / (np.sqrt(v / (1 - beta_2**t)) + epsilon)
+
+
 def warp(images: Bytes, matrices: Array, grids: Array) -> Bytes:
     """Fetch each pixel from where an affine map and an elastic field say, by bilinear interpolation with zeros around.
 

@@ -30,6 +30,7 @@ def arguments(name, rng):
         "avg_pool_backward": (y, x.shape, window, stride),
         "bias_relu": (x.copy(), x[0, 0, 0].copy()),
         "bias_relu_backward": (x[::-1].copy(), x),
+        "adam": (*rng.random((4, 2**18), np.float32), 0.9, 0.999, 0.01, 1e-8, 3),
         "bernoulli": ((11, 1000), 0.3, int(rng.integers(2**63))),
         "warp": (images, rng.normal(IDENTITY, 0.2, (17, 2, 3)), rng.normal(0, 1, (17, 2, 7, 7))),
         "thicken": (images, rng.uniform(-1, 1, 17)),

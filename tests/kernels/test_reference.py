@@ -177,3 +177,17 @@ def test_bias_and_relu(rng):
         assert dx[index] == (dy[index] if value > 0 else 0.0)
         total[index[-1]] += dx[index]
     np.testing.assert_allclose(db, total, rtol=1e-12)
+
+
+def test_adam_number_by_number(rng):
+    w, m, v = rng.standard_normal(4), np.zeros(4), np.zeros(4)
+    begun, gradients = w.copy(), rng.standard_normal((3, 4))
+    for t, gradient in enumerate(gradients, start=1):
+        reference.adam(w, gradient, m, v, 0.8, 0.97, 0.1, 1e-3, t)
+    for k in range(4):
+        expected = begun[k]
+        mean = square = 0.0
+        for t, g in enumerate(gradients[:, k], start=1):
+            mean, square = 0.8 * mean + 0.2 * g, 0.97 * square + 0.03 * g**2
+            expected -= 0.1 * (mean / (1 - 0.8**t)) / ((square / (1 - 0.97**t)) ** 0.5 + 1e-3)
+        assert w[k] == pytest.approx(expected, rel=1e-10)
