@@ -52,7 +52,7 @@ def plot_history(history: Sequence[Mapping[str, float]], path: str | Path) -> "F
     """
     if not history:
         raise OptionError("the history to plot has no epochs: train for at least one")
-    with _picture(path, "How the training went", 10, 4.8) as figure:
+    with picture(path, "How the training went", 10, 4.8) as figure:
         accuracy, loss = figure.subplots(1, 2)
         _curves(accuracy, history, "accuracy", 100, "{:.2f} %")
         accuracy.set_title("Accuracy: higher is better", pad=26)
@@ -61,7 +61,7 @@ def plot_history(history: Sequence[Mapping[str, float]], path: str | Path) -> "F
         _curves(loss, history, "loss", 1, "{:.4f}")
         loss.set_title("Loss: lower is better", pad=26)
         loss.set(ylabel="cross-entropy (nats)", ylim=(0, None))
-        _note(
+        note(
             figure,
             "Training values are measured while the network learns, with dropout and distorted pictures where these are"
             " on.\nThat makes the task harder, so training accuracy may well lie below validation accuracy.",
@@ -101,7 +101,7 @@ def plot_confusion(confusion: Array, path: str | Path) -> "Figure":
     errors = np.ma.masked_array(confusion, np.eye(10, dtype=bool))
     right, totals = confusion.diagonal(), confusion.sum(axis=1)
     most = max(errors.max(), 1)
-    with _picture(path, f"Confusion matrix: read correctly {_share(right.sum(), totals.sum())}", 9, 7) as figure:
+    with picture(path, f"Confusion matrix: read correctly {_share(right.sum(), totals.sum())}", 9, 7) as figure:
         axes = figure.subplots()
         axes.set_facecolor(PANEL)
         axes.imshow(errors, cmap="Oranges", vmin=0, vmax=most)
@@ -112,7 +112,7 @@ def plot_confusion(confusion: Array, path: str | Path) -> "Figure":
             axes.text(9.75, digit, _share(right[digit], totals[digit]), va="center")
         axes.text(9.75, -0.8, "read correctly", va="center", color=QUIET)
         axes.set(xticks=range(10), yticks=range(10), xlabel="the network read", ylabel="the digit was")
-        _note(figure, "The grey diagonal counts what was read correctly. Errors are orange, the darker the more.")
+        note(figure, "The grey diagonal counts what was read correctly. Errors are orange, the darker the more.")
     return figure
 
 
@@ -140,11 +140,11 @@ def plot_errors(images: Array, labels: Array, probabilities: Array, path: str | 
     title = f"Errors: {len(wrong):,} of {len(images):,} pictures"
     if len(wrong) > len(worst):
         title += f". Here are the {len(worst)} of which the network was most certain"
-    with _picture(path, title, 10, 0.8 + 1.96 * _rows(len(worst), 5)) as figure:
+    with picture(path, title, 10, 0.8 + 1.96 * _rows(len(worst), 5)) as figure:
         axes = figure.subplots()
         _tiles(axes, images[worst], captions, 5, "Greys", 0, 255)
         if len(worst):
-            _note(figure, "In brackets: the probability that the network gave to its wrong answer.")
+            note(figure, "In brackets: the probability that the network gave to its wrong answer.")
         else:
             axes.text(2.5, 0.5, "Nothing to show: every picture was read correctly.", ha="center", fontsize=12)
     return figure
@@ -162,9 +162,9 @@ def plot_filters(kernel: Array, path: str | Path) -> "Figure":
     title = f"Filters of {height} × {width} weights"
     if channels > 1:
         title += f", each the mean over its {channels} input channels"
-    with _picture(path, title, 9, 0.9 + 0.975 * _rows(count, 8)) as figure:
+    with picture(path, title, 9, 0.9 + 0.975 * _rows(count, 8)) as figure:
         _signed_tiles(figure.subplots(), kernel.mean(axis=2).transpose(2, 0, 1), "weight")
-        _note(figure, "White is zero. Input under red raises the answer of the filter, under blue it lowers it.")
+        note(figure, "White is zero. Input under red raises the answer of the filter, under blue it lowers it.")
     return figure
 
 
@@ -180,7 +180,7 @@ def plot_feature_maps(image: Array, maps: Sequence[tuple[str, Array]], path: str
         if array.ndim != 3 or array.size == 0:
             raise ShapeError(f"the feature maps of {name} have shape {array.shape}, expected (H, W, C) of one picture")
     rows = [1, *(_rows(min(array.shape[2], 16), 8) for _, array in maps)]
-    with _picture(path, "What each layer makes of one digit", 9, 0.8 + sum(rows) + 0.4 * len(rows)) as figure:
+    with picture(path, "What each layer makes of one digit", 9, 0.8 + sum(rows) + 0.4 * len(rows)) as figure:
         first, *others = figure.subplots(len(rows), height_ratios=rows, squeeze=False)[:, 0]
         first.set_title("input: 28 × 28")
         _tiles(first, image[np.newaxis], [""], 8, "Greys", 0, max(image.max(), 1))
@@ -188,7 +188,7 @@ def plot_feature_maps(image: Array, maps: Sequence[tuple[str, Array]], path: str
             title = f"{name}: " + " × ".join(map(str, array.shape))
             axes.set_title(title + ", the first 16 channels" if array.shape[2] > 16 else title)
             _signed_tiles(axes, array[:, :, :16].transpose(2, 0, 1), "value")
-        _note(figure, "White is zero, red positive, blue negative; every layer has its own scale.")
+        note(figure, "White is zero, red positive, blue negative; every layer has its own scale.")
     return figure
 
 
@@ -228,12 +228,13 @@ def _tiles(
     axes.axis("off")
 
 
-def _note(figure: "Figure", text: str) -> None:
+def note(figure: "Figure", text: str) -> None:
+    """A remark below the picture."""
     figure.supxlabel(text, x=0.01, ha="left", fontsize=9, color=QUIET)
 
 
 @contextmanager
-def _picture(path: str | Path, title: str, width: float, height: float) -> Iterator["Figure"]:
+def picture(path: str | Path, title: str, width: float, height: float) -> Iterator["Figure"]:
     """A figure of `width` x `height` inches to draw on, which is saved to `path` when the block ends."""
     try:
         import matplotlib.style
