@@ -8,6 +8,8 @@ from numpy.typing import DTypeLike
 from nncore.errors import OptionError
 from nncore.types import Array, Shape
 
+# "np.random.Generator" stands in quotes: looking it up would load numpy.random, for which who predicts need not wait.
+
 
 def fans(shape: Shape) -> tuple[int, int]:
     """(fan_in, fan_out): how many inputs feed one output, and how many outputs one input feeds.
@@ -18,7 +20,7 @@ def fans(shape: Shape) -> tuple[int, int]:
     return window * shape[-2], window * shape[-1]
 
 
-def he(shape: Shape, rng: np.random.Generator, dtype: DTypeLike) -> Array:
+def he(shape: Shape, rng: "np.random.Generator", dtype: DTypeLike) -> Array:
     """Normal with variance 2 / fan_in: keeps the signal's size through ReLUs, which halve it.
 
     He et al. 2015, "Delving deep into rectifiers", eq. 10.
@@ -27,7 +29,7 @@ def he(shape: Shape, rng: np.random.Generator, dtype: DTypeLike) -> Array:
     return (rng.standard_normal(shape) * math.sqrt(2 / fan_in)).astype(dtype)
 
 
-def glorot(shape: Shape, rng: np.random.Generator, dtype: DTypeLike) -> Array:
+def glorot(shape: Shape, rng: "np.random.Generator", dtype: DTypeLike) -> Array:
     """Uniform with variance 2 / (fan_in + fan_out), for layers followed by no ReLU.
 
     Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks", eq. 16.

@@ -14,8 +14,6 @@ import ctypes
 import os
 import sys
 
-from threadpoolctl import threadpool_limits
-
 from nncore.errors import OptionError
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of mallopt(3), glibc
@@ -62,6 +60,8 @@ def use_threads(threads: int, blas: int | None = None) -> None:
     """
     if not 1 <= threads <= available_threads():
         raise OptionError(f"threads must be from 1 to {available_threads()}, the cores of this machine, not {threads}")
+    from threadpoolctl import threadpool_limits
+
     threadpool_limits(threads if blas is None else blas, user_api="blas")
     use_kernel_threads(threads)
 

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nncore import weights
+from nncore import kernels, weights
 from nncore.errors import NNCoreError, OptionError, ShapeError, WeightsError
 from nncore.layers import LAYERS, Layer
 from nncore.layers.base import positive
@@ -16,6 +17,7 @@ from nncore.types import Array, Shape
 
 FORMAT, VERSION = "nncore network", 1
 MANY = 32  # examples, for which convolutions are computed as for any larger number
+WHILE_LOADING = 10e9  # FLOPs that NumPy's part of `predict` manages in the time in which the kernels would be loaded
 
 
 class Sequential:
@@ -28,7 +30,7 @@ class Sequential:
     Args:
         layers: the layers, each used once.
         input_shape: of one example, (height, width, channels) or (inputs,).
-        seed: of the initial weights and of dropout.
+        seed: of the initial weights and of dropout. None: all weights are zero, to be overwritten by those of a file.
         dtype: float32 for training, float64 to check gradients.
 
     Attributes:
@@ -39,7 +41,7 @@ class Sequential:
     """
 
     def __init__(
-        self, layers: Sequence[Layer], input_shape: Shape, seed: int = 0, dtype: DTypeLike = np.float32
+        self, layers: Sequence[Layer], input_shape: Shape, seed: int | None = 0, dtype: DTypeLike = np.float32
     ) -> None:
         self.layers = list(layers)
         self.input_shape = tuple(positive("Sequential", "each length of input_shape", length) for length in input_shape)
@@ -51,7 +53,8 @@ class Sequential:
         self.names = layer_names(self.layers)
         self.shapes = layer_shapes(self.layers, self.input_shape)
         self.made_by: dict[str, Any] = {}
-        rng = np.random.default_rng(seed)
+        self._without_kernels = 0  # FLOPs
+        rng = None if seed is None else np.random.default_rng(seed)
         for layer, shape in zip(self.layers, self.shapes, strict=False):
             layer.build(shape, rng, self.dtype)
 
@@ -83,14 +86,25 @@ class Sequential:
     def predict(self, x: Array, batch_size: int = 128) -> Array:
         """The output for any number of examples, worked off in batches: needs the memory of one batch.
 
+        To load Numba and the kernels takes longer than the first few predictions take without. So as long as nothing
+        has loaded them, and until it has predicted for WHILE_LOADING, a network makes do with NumPy.
+
         Writes nothing into the network, so several threads may predict at once, as far as Numba lets them: where
         `numba.threading_layer()` is "workqueue" they must take turns.
         """
         positive("predict", "batch_size", batch_size)
         y = np.empty((len(x), *self.output_shape), self.dtype)
-        for start in range(0, len(x), batch_size):
-            y[start : start + batch_size] = self.forward(x[start : start + batch_size])
+        with kernels.without_waiting() if self._has_time(len(x)) else nullcontext():
+            for start in range(0, len(x), batch_size):
+                y[start : start + batch_size] = self.forward(x[start : start + batch_size])
         return y
+
+    def _has_time(self, examples: int) -> bool:
+        """Whether to predict so many without the kernels; depends on what was asked for before, not on a clock."""
+        if kernels.loaded():
+            return False
+        self._without_kernels += examples * self.flops()
+        return self._without_kernels < WHILE_LOADING
 
     def warm_up(self) -> None:
         """Predict for one example and for many, which may be computed in different ways: Numba compiles both now."""
@@ -234,7 +248,7 @@ def _build(metadata: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Sequenti
                 raise WeightsError(f"{name} should have the shape {shape}, but has {shapes.get(name)}")
     except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         raise WeightsError(f"its description of the network makes no sense ({type(error).__name__}: {error})") from None
-    network = Sequential(layers, input_shape, dtype=dtype)
+    network = Sequential(layers, input_shape, seed=None, dtype=dtype)
     network.made_by = made_by
     return network
 

@@ -5,11 +5,14 @@ import os
 import numpy as np
 import pytest
 
+from nncore import kernels
+
 SEED = int(os.environ.get("NNCORE_TEST_SEED", np.random.SeedSequence().entropy % 2**32))
 
 
 def pytest_report_header() -> str:
-    return f"random cases: NNCORE_TEST_SEED={SEED} repeats them"
+    # To ask for NUMBA is to load it: tests are of the kernels, and not of what stands in while there are none.
+    return f"random cases: NNCORE_TEST_SEED={SEED} repeats them; kernels by {'Numba' if kernels.NUMBA else 'NumPy'}"
 
 
 @pytest.fixture

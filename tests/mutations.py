@@ -111,7 +111,7 @@ TABLE = {
         ("only the last chunk counts for dw", "dmatrix += columns.T", "dmatrix = columns.T"),
         ("dx from the columns of x", "np.matmul(dy_rows, matrix.T, out=columns)", "pass"),
     ],
-    ("kernels/im2col.py", "Conv2D"): [
+    ("kernels/columns.py", "Conv2D"): [
         ("col2im: contributions overwritten", "c] += window[at + c]", "c] = window[at + c]"),
         ("col2im: padding forgotten", "divmod(y + top - ky,", "divmod(y - ky,"),
         ("col2im: rows between the steps", "if off_step != 0 or i < 0", "if i < 0"),
@@ -215,7 +215,7 @@ TABLE = {
 }
 """(file, what the gradient check has on it): [(what is broken, old text, new text)]"""
 
-NUMBA = ("kernels/im2col.py", "kernels/optimizer.py", "kernels/pooling.py")
+NUMBA = ("kernels/columns.py", "kernels/optimizer.py", "kernels/pooling.py")
 COMPILED = ("plan.py", "kernels/direct.py", "kernels/winograd.py", "kernels/winograd_passes.py")
 
 

@@ -1,5 +1,8 @@
 import json
+import os
 import re
+import subprocess
+import sys
 import threading
 import tracemalloc
 
@@ -161,6 +164,41 @@ def test_predict_needs_the_memory_of_one_batch_for_10_000_images():
         return size
 
     assert peak(10_000) < 1.1 * peak(128) + 10_000 * 10 * 4
+
+
+FIRST_PREDICTIONS = """
+import sys
+import numpy as np
+from nncore import sequential
+from nncore.models import compact
+network = compact(seed=1)
+some = int(sequential.WHILE_LOADING / network.flops() / 2)
+x = np.random.default_rng(0).random((some, 28, 28, 1), np.float32)
+first = network.predict(x)
+second = network.predict(x[:7])
+assert "numba" not in sys.modules
+np.testing.assert_allclose(second, first[:7], rtol=1e-3, atol=1e-5)
+third = network.predict(x)
+assert "numba" in sys.modules
+np.testing.assert_allclose(third, first, rtol=1e-3, atol=1e-5)
+assert (third != first).any()  # else the kernels did not compute it
+"""
+
+FIRST_FORWARD = """
+import sys
+import numpy as np
+from nncore.models import compact
+compact(seed=1).forward(np.zeros((1, 28, 28, 1)))
+assert "numba" in sys.modules
+"""
+
+
+@pytest.mark.parametrize("program", [FIRST_PREDICTIONS, FIRST_FORWARD])
+def test_only_the_first_predictions_are_made_without_the_kernels(program):
+    if not kernels.NUMBA:
+        pytest.skip("needs Numba")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=300)
 
 
 def test_eight_threads_may_predict_at_once(rng):

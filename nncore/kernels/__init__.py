@@ -1,26 +1,19 @@
 """The fast level: arrays in, arrays out.
 
-Each name below is a Numba kernel, or its plain twin from `reference` where Numba is missing or switched off.
+Each name below is a Numba kernel, or its plain twin from `reference` where Numba is missing or switched off. It is
+loaded when it is first asked for: Numba takes a third of a second, for which no import of nncore should wait.
 """
 
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-try:
-    import numba
+from nncore.kernels import reference
 
-    NUMBA = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
-except ImportError:
-    NUMBA = False
-
-if NUMBA and not TYPE_CHECKING:
-    from nncore.kernels.activation import bias_relu, bias_relu_backward
-    from nncore.kernels.im2col import col2im, im2col
-    from nncore.kernels.optimizer import adam
-    from nncore.kernels.pooling import avg_pool, avg_pool_backward, max_pool, max_pool_backward
-    from nncore.kernels.random import bernoulli
-    from nncore.kernels.strokes import draw_strokes
-    from nncore.kernels.warp import thicken, warp
-else:
+if TYPE_CHECKING:
     from nncore.kernels.reference import (
         adam,
         avg_pool,
@@ -36,6 +29,8 @@ else:
         thicken,
         warp,
     )
+
+    NUMBA: bool
 
 __all__ = [
     "NUMBA",
@@ -53,3 +48,61 @@ __all__ = [
     "thicken",
     "warp",
 ]
+
+FILES = {
+    "activation": ("bias_relu", "bias_relu_backward"),
+    "columns": ("im2col", "col2im"),
+    "optimizer": ("adam",),
+    "pooling": ("avg_pool", "avg_pool_backward", "max_pool", "max_pool_backward"),
+    "random": ("bernoulli",),
+    "strokes": ("draw_strokes",),
+    "warping": ("thicken", "warp"),
+}
+"""Which file has which kernels. (A file has another name than any kernel: both would be attributes of this package.)"""
+
+_not_waiting = ContextVar("not waiting for kernels", default=False)
+
+
+def __getattr__(name: str) -> Any:
+    """A kernel or NUMBA, on first use: Python asks here for what this module does not have yet."""
+    if name == "NUMBA":
+        value: Any = _numba_compiles()
+    elif name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    elif _not_waiting.get():
+        return getattr(reference, name)  # for this once
+    elif _numba_compiles():
+        (file,) = (file for file, names in FILES.items() if name in names)
+        value = getattr(import_module(f"{__name__}.{file}"), name)
+    else:
+        value = getattr(reference, name)
+    globals()[name] = value
+    return value
+
+
+def _numba_compiles() -> bool:
+    try:
+        import numba
+    except ImportError:
+        return False
+    return not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
+
+
+@contextmanager
+def without_waiting() -> Iterator[None]:
+    """Within this block (and this thread), kernels that are not loaded yet are not waited for: their twins compute."""
+    token = _not_waiting.set(True)
+    try:
+        yield
+    finally:
+        _not_waiting.reset(token)
+
+
+def waits() -> bool:
+    """Whether kernels that are not loaded yet are waited for: everywhere but in the block of `without_waiting`."""
+    return not _not_waiting.get()
+
+
+def loaded() -> bool:
+    """Whether Numba is, which takes nearly all of the time."""
+    return "numba" in sys.modules

@@ -8,8 +8,10 @@ An algorithm is a pair of functions over the same arrays:
 with x (N, H, W, C), kernel (KH, KW, C, F), y and dy (N, OH, OW, F). What they compute is `reference.conv2d`.
 """
 
+import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,13 +20,12 @@ from nncore.errors import OptionError
 from nncore.kernels import reference
 from nncore.types import Array, Padding, Pair, Shape
 
-SIMD = kernels.NUMBA
-if SIMD:
-    try:
-        from nncore.kernels import direct
-        from nncore.kernels import winograd as winograd  # for `nncore.plan`, too
-    except (ImportError, AttributeError):  # they build on parts of Numba that may change from version to version
-        SIMD = False
+if TYPE_CHECKING:
+    from nncore.kernels import direct as direct
+    from nncore.kernels import winograd as winograd
+
+    ALGORITHMS: "dict[str, Algorithm]"
+    SIMD: bool
 
 COLUMN_BYTES = 12 * 2**20
 """How large a buffer of columns may grow. A batch is worked off a few images at a time, so that what im2col writes is
@@ -75,46 +76,76 @@ def _im2col_backward(x: Array, kernel: Array, dy: Array, stride: Pair, padding: 
     return dx, dmatrix.reshape(kernel.shape)
 
 
-ALGORITHMS: dict[str, Algorithm] = {
-    "im2col": Algorithm(_im2col_forward, _im2col_backward),
-    "reference": Algorithm(reference.conv2d, reference.conv2d_backward),
-}
-if SIMD:
-    ALGORITHMS["direct"] = Algorithm(direct.forward, direct.backward)
-    ALGORITHMS["winograd"] = Algorithm(winograd.forward, winograd.backward)
+IM2COL = Algorithm(_im2col_forward, _im2col_backward)
+
+
+@functools.cache
+def load() -> dict[str, Algorithm]:
+    """ALGORITHMS: those of NumPy and, where there are Numba and its SIMD vectors, "direct" and "winograd"."""
+    algorithms = {"im2col": IM2COL, "reference": Algorithm(reference.conv2d, reference.conv2d_backward)}
+    if kernels.NUMBA:
+        try:
+            from nncore.kernels import direct, winograd
+        except (ImportError, AttributeError):  # they build on parts of Numba that may change from version to version
+            return algorithms
+        algorithms["direct"] = Algorithm(direct.forward, direct.backward)
+        algorithms["winograd"] = Algorithm(winograd.forward, winograd.backward)
+    return algorithms
+
+
+def __getattr__(name: str) -> Any:
+    """What needs Numba, on first use: ALGORITHMS, by name; SIMD, whether all are there; and two of their modules."""
+    match name:
+        case "ALGORITHMS":
+            return load()
+        case "SIMD":
+            return "winograd" in load()
+        case "direct" | "winograd":
+            return import_module(f"nncore.kernels.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def choose(name: str, x_shape: Shape, kernel_shape: Shape, stride: Pair, padding: Padding) -> Algorithm:
-    """The algorithm of that name. "auto" is the one of least arithmetic for these shapes.
+    """The algorithm of that name. "auto" is the one of least arithmetic for these shapes: see `cheapest`."""
+    if name != "auto":
+        return load()[name]
+    if not kernels.waits():
+        return IM2COL
+    return load()[cheapest(x_shape, kernel_shape, stride, padding)]
+
+
+@functools.lru_cache
+def cheapest(x_shape: Shape, kernel_shape: Shape, stride: Pair, padding: Padding) -> str:
+    """The name of the algorithm of least arithmetic for these shapes.
 
     That is winograd for kernels of 3x3 and stride 1, unless there are so few channels that its transforms of tiles, or
     so few images that those of the kernel, take more time than it saves; else direct, and im2col without SIMD. A
     transformed kernel was measured to take as long as the products of 55 tiles.
     """
-    if name != "auto":
-        return ALGORITHMS[name]
-    if not SIMD:
-        return ALGORITHMS["im2col"]
     kh, kw, channels, filters = kernel_shape
+    if "winograd" not in load():
+        return "im2col"
     if not _winograd_serves((kh, kw), stride):
-        return ALGORITHMS["direct"]
+        return "direct"
+    from nncore.kernels import direct, winograd
+
     size = reference.output_size((x_shape[1], x_shape[2]), (kh, kw), stride, padding)
     filters = direct.whole_lines(filters, np.float32)
     m = winograd.tile_size(size, channels, filters)
     by_winograd = x_shape[0] * winograd.arithmetic(m, size, channels, filters) + 55 * (m + 2) ** 2 * channels * filters
     by_direct = x_shape[0] * size[0] * size[1] * kh * kw * channels * filters
-    return ALGORITHMS["winograd" if by_winograd < by_direct else "direct"]
+    return "winograd" if by_winograd < by_direct else "direct"
 
 
 def multiplies_by_blas(name: str) -> bool:
     """Whether the algorithm of that name leaves its products to BLAS."""
-    return name == "im2col" or (name == "auto" and not SIMD)
+    return name == "im2col" or (name == "auto" and "winograd" not in load())
 
 
 def check_algorithm(name: str, kernel_size: Pair, stride: Pair) -> str:
     """The name, if it is "auto" or one of ALGORITHMS that serves such a kernel."""
-    if name != "auto" and name not in ALGORITHMS:
-        raise OptionError(f"convolution algorithm {name!r} is unknown: choose auto, {', '.join(ALGORITHMS)}")
+    if name != "auto" and name not in load():
+        raise OptionError(f"convolution algorithm {name!r} is unknown: choose auto, {', '.join(load())}")
     if name == "winograd" and not _winograd_serves(kernel_size, stride):
         raise OptionError(
             f"convolution algorithm 'winograd' is for kernels of 3x3 and stride 1, not for {kernel_size[0]}x"

@@ -20,7 +20,7 @@ from numba import get_num_threads, int64, njit, prange
 from numpy.typing import DTypeLike
 
 from nncore.kernels.cache import CACHE
-from nncore.kernels.im2col import col2im
+from nncore.kernels.columns import col2im
 from nncore.kernels.product import multiply, multiply_add
 from nncore.kernels.reference import output_size
 from nncore.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, Constant, conform

@@ -42,11 +42,16 @@ class Layer:
         """The shapes of the parameters, nothing allocated."""
         return {}
 
-    def build(self, input_shape: Shape, rng: np.random.Generator, dtype: DTypeLike) -> None:
-        """Allocate the parameters: kernels by the layer's initializer, everything else zero."""
+    def build(self, input_shape: Shape, rng: "np.random.Generator | None", dtype: DTypeLike) -> None:
+        """Allocate the parameters: kernels by the layer's initializer, everything else zero.
+
+        Without `rng`, kernels are zero as well: they are going to be read from a file.
+        """
         for name, shape in self.parameter_shapes(input_shape).items():
-            start = INITIALIZERS[self.initializer](shape, rng, dtype) if name == "kernel" else np.zeros(shape, dtype)
-            self.parameters[name] = start
+            if name == "kernel" and rng is not None:
+                self.parameters[name] = INITIALIZERS[self.initializer](shape, rng, dtype)
+            else:
+                self.parameters[name] = np.zeros(shape, dtype)
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """The layer's output for a batch x. Only with `training` is remembered what `backward` needs."""

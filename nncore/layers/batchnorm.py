@@ -38,7 +38,7 @@ class BatchNorm(Layer):
         self.momentum = float(momentum)
         self.epsilon = float(epsilon)
 
-    def build(self, input_shape: Shape, rng: np.random.Generator, dtype: DTypeLike) -> None:
+    def build(self, input_shape: Shape, rng: "np.random.Generator | None", dtype: DTypeLike) -> None:
         channels = input_shape[-1]
         self.parameters = {"gamma": np.ones(channels, dtype), "beta": np.zeros(channels, dtype)}
         self.state = {"running_mean": np.zeros(channels, dtype), "running_variance": np.ones(channels, dtype)}

@@ -31,8 +31,8 @@ class Dropout(Layer):
             raise OptionError(f"Dropout: rate must be at least 0 and below 1, not {rate!r}")
         self.rate = float(rate)
 
-    def build(self, input_shape: Shape, rng: np.random.Generator, dtype: DTypeLike) -> None:
-        self.state["seed_and_count"] = np.array([rng.integers(2**63), 0], np.uint64)
+    def build(self, input_shape: Shape, rng: "np.random.Generator | None", dtype: DTypeLike) -> None:
+        self.state["seed_and_count"] = np.array([0 if rng is None else rng.integers(2**63), 0], np.uint64)
 
     def forward(self, x: Array, training: bool = False) -> Array:
         if not training:

@@ -116,8 +116,14 @@ def test_auto_takes_what_was_measured_to_be_the_fastest():
 
 
 def test_auto_without_simd_is_im2col(monkeypatch):
-    monkeypatch.setattr(convolution, "SIMD", False)
+    monkeypatch.setattr(convolution, "load", lambda: {"im2col": ALGORITHMS["im2col"]})
+    monkeypatch.setattr(convolution, "cheapest", convolution.cheapest.__wrapped__)  # which remembers nothing
     assert convolution.choose("auto", *SHAPES) is ALGORITHMS["im2col"]
+
+
+def test_what_is_not_there():
+    with pytest.raises(AttributeError, match="convolution' has no attribute 'fft'"):
+        _ = convolution.fft
 
 
 @pytest.mark.skipif(not convolution.SIMD, reason="needs Numba and its SIMD vectors")

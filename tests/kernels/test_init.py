@@ -65,6 +65,46 @@ def test_the_number_of_threads_changes_no_bit(rng, name):
         np.testing.assert_array_equal(one, other)
 
 
+def test_what_is_not_there():
+    with pytest.raises(AttributeError, match=r"'nncore\.kernels' has no attribute 'conv2d'"):
+        _ = kernels.conv2d
+
+
+FIRST_USE = """
+import sys
+import numpy as np
+import nncore, nncore.cli, nncore.models, nncore.plan, nncore.reader
+from nncore import kernels
+from nncore.kernels import convolution, reference
+assert "numba" not in sys.modules, "imported too early"
+
+x = np.sin(np.arange(2 * 9 * 9 * 3, dtype=np.float32)).reshape(2, 9, 9, 3)
+shapes = (2, 9, 9, 3), (3, 3, 3, 4), (1, 1), ((0, 0), (0, 0))
+with kernels.without_waiting():
+    y, _ = kernels.max_pool(x, (2, 2), (2, 2))
+    assert convolution.choose("auto", *shapes) is convolution.IM2COL
+    assert kernels.max_pool is reference.max_pool and "numba" not in sys.modules
+    try:
+        kernels.conv2d
+    except AttributeError:
+        pass
+np.testing.assert_array_equal(kernels.max_pool(x, (2, 2), (2, 2))[0], y)
+assert kernels.max_pool is not reference.max_pool and "numba" in sys.modules
+assert convolution.choose("auto", *shapes) is convolution.load()[convolution.cheapest(*shapes)]
+for name in kernels.__all__:
+    getattr(kernels, name)
+with kernels.without_waiting():
+    assert kernels.max_pool is not reference.max_pool  # what is there is used
+"""
+
+
+def test_numba_is_imported_when_a_kernel_is_first_used():
+    if not kernels.NUMBA:
+        pytest.skip("needs Numba")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", FIRST_USE], env=environment, check=True, timeout=300)
+
+
 SMALL_NETWORK = """
 import sys
 import numpy as np
