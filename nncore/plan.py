@@ -18,7 +18,6 @@ from nncore import kernels
 from nncore.kernels import convolution
 from nncore.layers import Conv2D, Dropout, Layer, MaxPool2D, ReLU
 from nncore.layers.base import positive
-from nncore.sequential import Sequential
 from nncore.types import Array, Shape
 
 
@@ -107,6 +106,16 @@ def recall(block: ConvReLU | ConvReLUPool) -> Any:
     return block._memory
 
 
+class Network(Protocol):
+    """What a plan is made for: `Sequential`, which predicts by a plan and so stands above this file."""
+
+    layers: list[Layer]
+    shapes: list[Shape]
+
+    def batch(self, x: Array) -> Array:
+        """As `Sequential.batch`."""
+
+
 class Plan:
     """A network's forward and backward pass, in blocks where there are any.
 
@@ -118,21 +127,23 @@ class Plan:
     numbers.
     """
 
-    def __init__(self, network: Sequential) -> None:
+    def __init__(self, network: Network) -> None:
         self.network = network
         self.steps = blocks(network.layers, network.shapes)
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """As `Sequential.forward`."""
         x = self.network.batch(x)
-        for step in self.steps:
-            x = step.forward(x, training)
+        with kernels.turn():
+            for step in self.steps:
+                x = step.forward(x, training)
         return x
 
     def backward(self, dy: Array) -> Array:
         """As `Sequential.backward`."""
-        for step in reversed(self.steps):
-            dy = step.backward(dy)
+        with kernels.turn():
+            for step in reversed(self.steps):
+                dy = step.backward(dy)
         return dy
 
     def predict(self, x: Array, batch_size: int = 128) -> Array:

@@ -3,7 +3,6 @@
 picture file -> ink -> each digit as 28 x 28 -> network -> probabilities -> verdict
 """
 
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -43,7 +42,6 @@ class DigitReader:
     def __init__(self, weights: str | Path) -> None:
         self.network = Sequential.load(weights)
         self.name = Path(weights).stem
-        self._turn = threading.Lock()  # not every threading layer of Numba lets two threads compute at once
         if (self.network.input_shape, self.network.output_shape) != ((28, 28, 1), (10,)):
             raise WeightsError(
                 f"{weights} holds a network from {self.network.input_shape} to {self.network.output_shape}, "
@@ -57,8 +55,7 @@ class DigitReader:
         if not found:
             return []
         images = network_input(np.stack([one.image for one in found]))
-        with self._turn:
-            logits = self.network.predict(images)
+        logits = self.network.predict(images)
         readings = []
         for one, probabilities in zip(found, softmax(logits), strict=True):
             left, top, width, height = (round(length * scale) for length in one.box)

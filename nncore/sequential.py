@@ -1,8 +1,8 @@
 """Sequential: layers in a row, each fed by the one before."""
 
+import functools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from nncore import kernels, weights
 from nncore.errors import NNCoreError, OptionError, ShapeError, WeightsError
 from nncore.layers import LAYERS, Layer
 from nncore.layers.base import positive
+from nncore.plan import Plan
 from nncore.types import Array, Shape
 
 FORMAT, VERSION = "nncore network", 1
@@ -66,8 +67,9 @@ class Sequential:
     def forward(self, x: Array, training: bool = False) -> Array:
         """The output of the last layer, (N, *output_shape), for a batch x (N, *input_shape)."""
         x = self.batch(x)
-        for layer in self.layers:
-            x = layer.forward(x, training)
+        with kernels.turn():
+            for layer in self.layers:
+                x = layer.forward(x, training)
         return x
 
     def batch(self, x: Array) -> Array:
@@ -79,25 +81,35 @@ class Sequential:
 
     def backward(self, dy: Array) -> Array:
         """dL/dx from dL/dy of the last forward(x, training=True): the chain rule, from the last layer to the first."""
-        for layer in reversed(self.layers):
-            dy = layer.backward(dy)
+        with kernels.turn():
+            for layer in reversed(self.layers):
+                dy = layer.backward(dy)
         return dy
 
     def predict(self, x: Array, batch_size: int = 128) -> Array:
         """The output for any number of examples, worked off in batches: needs the memory of one batch.
 
+        In blocks of layers, see `nncore.plan`: faster than `forward`, and the same numbers up to rounding. Changes
+        neither parameters nor state, so several threads may predict at once.
+
         To load Numba and the kernels takes longer than the first few predictions take without. So as long as nothing
         has loaded them, and until it has predicted for WHILE_LOADING, a network makes do with NumPy.
-
-        Writes nothing into the network, so several threads may predict at once, as far as Numba lets them: where
-        `numba.threading_layer()` is "workqueue" they must take turns.
         """
         positive("predict", "batch_size", batch_size)
         y = np.empty((len(x), *self.output_shape), self.dtype)
-        with kernels.without_waiting() if self._has_time(len(x)) else nullcontext():
+        if self._has_time(len(x)):
+            with kernels.without_waiting():
+                for start in range(0, len(x), batch_size):
+                    y[start : start + batch_size] = self.forward(x[start : start + batch_size])
+        else:
             for start in range(0, len(x), batch_size):
-                y[start : start + batch_size] = self.forward(x[start : start + batch_size])
+                y[start : start + batch_size] = self.plan.forward(x[start : start + batch_size])
         return y
+
+    @functools.cached_property
+    def plan(self) -> Plan:
+        """The network in blocks."""
+        return Plan(self)
 
     def _has_time(self, examples: int) -> bool:
         """Whether to predict so many without the kernels; depends on what was asked for before, not on a clock."""

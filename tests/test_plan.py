@@ -127,4 +127,4 @@ def test_no_gradient_without_a_training_pass_before_it():
 def test_predictions_are_the_networks(rng):
     network = MODELS["compact"](seed=5)
     x = rng.random((7, 28, 28, 1), np.float32)
-    np.testing.assert_allclose(Plan(network).predict(x, batch_size=3), network.predict(x), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(Plan(network).predict(x, batch_size=3), network.forward(x), rtol=1e-4, atol=1e-5)

@@ -205,8 +205,6 @@ def test_eight_threads_may_predict_at_once(rng):
     network = compact()
     x = rng.random((60, 28, 28, 1), np.float32)
     expected = network.predict(x, 20)
-    if kernels.NUMBA and pytest.importorskip("numba").threading_layer() == "workqueue":
-        pytest.skip("this threading layer of Numba lets one thread compute at a time")
     answers = []
 
     def work():
@@ -221,6 +219,45 @@ def test_eight_threads_may_predict_at_once(rng):
     assert len(answers) == 24
     for answer in answers:
         np.testing.assert_array_equal(answer, expected)
+
+
+WORKQUEUE = """
+import sys
+import threading
+import numba
+import numpy as np
+from nncore.kernels import turn
+from nncore.models import compact
+network, other, x = compact(seed=1), compact(seed=2), np.zeros((40, 28, 28, 1), np.float32)
+failed = []
+
+def work(number):
+    try:
+        for count in range(20):
+            network.predict(x[: 1 + count]), other.forward(x[:5]), other.plan.forward(x[: 40 - number])
+    except BaseException as error:
+        failed.append(error)
+
+threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert not failed, failed
+print(numba.threading_layer(), turn() is turn())
+"""
+
+
+def test_eight_threads_may_predict_at_once_even_where_numba_runs_one_kernel_at_a_time():
+    if not kernels.NUMBA:
+        pytest.skip("needs Numba")
+    numba = pytest.importorskip("numba")
+    numba.get_num_threads()  # starts them
+    for layer in {"workqueue", numba.threading_layer()}:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "NUMBA_THREADING_LAYER": layer}
+        command = [sys.executable, "-c", WORKQUEUE]
+        done = subprocess.run(command, env=environment, check=True, timeout=300, capture_output=True, text=True)
+        assert done.stdout.split() == [layer, str(layer == "workqueue")]
 
 
 # Shapes that do not fit

@@ -2,13 +2,11 @@
 
     python -m benchmarks.systems.onnx_demo --intra-op 1 --port 5000        # further flags as for python -m webdemo
 
-A session of ONNX Runtime may be run by any number of threads at once, so they need not take turns. No session is used
-that does not compute what nncore does.
+No session is used that does not compute what nncore does.
 """
 
 import argparse
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +93,6 @@ class OnnxReader(DigitReader):
                 f"ONNX Runtime computes something else from {weights}: the logits differ by {difference}"
             )
         vars(self.network)["predict"] = lambda images: session.run(None, {"images": images})[0]
-        self._turn = nullcontext()  # type: ignore[assignment]
 
 
 def main() -> int:

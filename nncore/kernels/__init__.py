@@ -4,9 +4,11 @@ Each name below is a Numba kernel, or its plain twin from `reference` where Numb
 loaded when it is first asked for: Numba takes a third of a second, for which no import of nncore should wait.
 """
 
+import functools
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -86,6 +88,28 @@ def _numba_compiles() -> bool:
     except ImportError:
         return False
     return not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
+
+
+_TURN = threading.RLock()
+
+
+def turn() -> AbstractContextManager[Any]:
+    """To be held around the use of kernels: a lock where Numba cannot run two of them at once, otherwise nothing.
+
+    Its threading layer "workqueue", the last resort where neither OpenMP nor TBB is found, then ends the process.
+    """
+    return _TURN if not loaded() or _one_at_a_time() else nullcontext()
+
+
+@functools.cache
+def _one_at_a_time() -> bool:
+    if not _numba_compiles():
+        return False
+    import numba
+
+    numba.get_num_threads()  # starts them; before that, the layer is not chosen
+    layer: str = numba.threading_layer()  # type: ignore[attr-defined]
+    return layer == "workqueue"
 
 
 @contextmanager
