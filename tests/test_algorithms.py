@@ -37,7 +37,7 @@ def test_loss_is_against_the_fastest() -> None:
     assert (timed.loss("forward"), timed.loss("step")) == (1.5, 1.0)
     other = timed._replace(picked="im2col")
     lines = algorithms.summary([timed, other]).splitlines()
-    assert lines[2] == "| all | 2 | 50 | 22.5 | 50 | 50 | 100.0 | 300 |"
+    assert lines[2] == "| all | 2 | 50 | 22.5 | 50.0 | 25.0 | 50 | 100.0 | 300.0 | 150.0 |"
     assert "| kernel 3 | 2 |" in lines[3]
     assert algorithms.worst([timed._replace(forward={"direct": 1.0}), other]).splitlines()[2:] == [
         "| 1x7x7x1 to 8, 3x3 | im2col | 300 | 0 |  | 3000.000, 1000.000 | 2000.000, 4000.000 |"
