@@ -79,7 +79,8 @@ class Timed(NamedTuple):
 
     def loss(self, what: str) -> float:
         """How many times as long as the fastest takes the one that was picked; at least 1."""
-        return self.seconds(what) / min(getattr(self, what).values())
+        fastest: float = min(getattr(self, what).values())
+        return self.seconds(what) / fastest
 
     def seconds(self, what: str) -> float:
         """How long the one that was picked takes: "forward" or in a "step"."""
