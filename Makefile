@@ -24,8 +24,8 @@ demo: .venv/compiled ## serve the page on which you draw digits
 test: .venv/installed-test ## run the tests
 	$(IN_VENV) -m pytest $(ARGS)
 
-bench: .venv/installed-bench ## time the training against other programs
-	$(IN_VENV) -m benchmarks.training $(ARGS)
+bench: .venv/installed-bench ## time training and predictions beside other programs
+	$(IN_VENV) -m benchmarks $(ARGS)
 
 lint: .venv/installed-test ## check style and types
 	$(IN_VENV) -m ruff check

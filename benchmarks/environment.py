@@ -1,4 +1,4 @@
-"""The opponents' own Python environment, made and filled on first use: nncore's stays free of them."""
+"""The opponents' Python environments, made and filled on first use: apart from nncore's and each other's."""
 
 import subprocess
 import sys
@@ -11,17 +11,21 @@ FOLDER = ROOT / ".venv-bench"
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 
 
-def python_with(requirements: Sequence[str], folder: Path = FOLDER) -> Path:
-    """The Python of the environment, in which these packages are installed. BenchmarkError if they cannot be."""
+def python_with(requirements: Sequence[str], parent: Path = FOLDER) -> Path:
+    """The Python of an environment in which these packages are installed. BenchmarkError if they cannot be.
+
+    The environment has the name of the first of them: what two frameworks ask of a third package may not agree.
+    """
+    folder = parent / requirements[0].partition("==")[0]
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     installed = folder / "installed.txt"
     if not _succeeds([python, "-c", "import pip"]):
-        say(f"making {folder.name} for the opponents ...")
-        _run([sys.executable, "-m", "venv", "--clear", folder], f"{folder.name} cannot be made")
+        say(f"making {parent.name}/{folder.name} ...")
+        _run([sys.executable, "-m", "venv", "--clear", folder], f"{parent.name}/{folder.name} cannot be made")
     known = installed.read_text().split() if installed.exists() else []
     missing = [name for name in requirements if name not in known]
     if missing:
-        say(f"installing {', '.join(missing)} into {folder.name} ...")
+        say(f"installing {', '.join(missing)} into {parent.name}/{folder.name} ...")
         pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         for name in missing:
             if name.startswith("torch==") and sys.platform == "linux":
@@ -32,7 +36,7 @@ def python_with(requirements: Sequence[str], folder: Path = FOLDER) -> Path:
                         f"{name}+cpu cannot be had from {CPU_WHEELS}: installing PyPI's instead, which brings several "
                         "GB of CUDA that are not used here"
                     )
-        _run([*pip, *missing], f"{', '.join(missing)} cannot be installed into {folder.name}")
+        _run([*pip, *missing], f"{', '.join(missing)} cannot be installed into {parent.name}/{folder.name}")
         with installed.open("a") as file:
             file.writelines(f"{name}\n" for name in missing)
     return python

@@ -1,13 +1,18 @@
 """How the benchmark talks with the programs it times: one JSON object a line, over their stdin and stdout.
 
-    benchmark                                                                 program
-    {"command": "prepare", "variant": ..., "threads": 2, "data": FILE}   ->   {}
-    {"command": "gradients", "output": FILE}                             ->   {}
-    {"command": "train", "steps": 12}                                    ->   {"seconds": 2.31, "loss": 2.29}
-    {"command": "versions"}                                              ->   {"Python": "3.11.7", ...}
+    benchmark                                                                program
+    {"command": "prepare", "variant": ..., "threads": 2, "network": FOLDER}  ->  {}
+    {"command": "load", "batches": FILE}                                     ->  {}
+    {"command": "gradients", "output": FILE}                                 ->  {}
+    {"command": "logits", "output": FILE}                                    ->  {}
+    {"command": "train", "seconds": 1.0}                                     ->  {"seconds": [0.121, ...], "loss": 2.29}
+    {"command": "predict", "seconds": 1.0}                                   ->  {"seconds": [0.031, ...]}
+    {"command": "epoch", "data": FILE, "batch_size": 128}                    ->  {"seconds": [15.2], "loss": 0.05}
+    {"command": "versions"}                                                  ->  {"Python": "3.11.7", ...}
 
-Whatever goes wrong is answered with {"error": "what went wrong"}. Arrays travel in `.npz` files. The opponents'
-environment has no nncore in it, hence only the standard library and NumPy are imported here.
+Networks travel as a folder (see `read_network`), arrays in `.npz` files. Both `prepare` and `load` may be sent again,
+with another network or other batches. Whatever goes wrong is answered with {"error": "what went wrong"}. The opponents'
+environments have no nncore in them, hence only the standard library and NumPy are imported here.
 """
 
 import json
@@ -19,7 +24,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +32,7 @@ import numpy.typing as npt
 ROOT = Path(__file__).resolve().parents[1]
 STEERING = (
     *("OPENBLAS_", "OMP_", "GOMP_", "KMP_", "MKL_", "DNNL_", "ONEDNN_", "NUMBA_", "TORCH", "ATEN_", "VECLIB_"),
-    *("MALLOC_", "GLIBC_TUNABLES", "PYTHON"),
+    *("TF_", "XLA_", "JAX_", "THP_", "MALLOC_", "GLIBC_TUNABLES", "PYTHON"),
 )
 """How the names of variables begin that change how fast a program runs, or which: programs are started without them."""
 
@@ -39,55 +44,131 @@ class BenchmarkError(Exception):
     """A program cannot be installed or started, has failed, or does not compute what nncore does."""
 
 
-class Program(Protocol):
-    """The reference network with its Adam in one program, made from a variant, a number of threads and parameters.
+class Layer(NamedTuple):
+    """One layer as nncore has it: its name ("conv2d_1"), its class and the arguments of that, and what it takes in.
 
-    Parameters and gradients have nncore's names and shapes; images are (N, 28, 28, 1), labels (N,).
+    The "padding" of a convolution is always in pixels, ((top, bottom), (left, right)).
     """
 
+    name: str
+    type: str
+    settings: dict[str, Any]
+    input_shape: tuple[int, ...]
+
+
+class Network(NamedTuple):
+    """Layers, and the arrays of all of them, "conv2d_1.kernel" and so on: parameters and running averages."""
+
+    layers: list[Layer]
+    arrays: dict[str, Floats]
+
+
+def read_network(folder: Path) -> Network:
+    """What `networks.write` put there: `layers.json`, and `weights.npz`, which is nncore's weights file."""
+    layers = [Layer(**{**row, "input_shape": tuple(row["input_shape"])}) for row in _json(folder / "layers.json")]
+    with np.load(folder / "weights.npz") as file:
+        arrays = {name: file[name] for name in file.files if name != "metadata"}
+    return Network(layers, {name: array for name, array in arrays.items() if array.dtype == np.float32})
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+class Program(Protocol):
+    """A network in one program, made from a variant, a number of threads and the network's folder.
+
+    Parameters and gradients have nncore's names and shapes; images are (N, H, W, C), labels (N,).
+    """
+
+    def predict(self, images: Floats) -> Floats:
+        """The logits (N, classes), at prediction time."""
+
+    def versions(self) -> dict[str, str]:
+        """What the program consists of. Asked for once it has worked."""
+
+
+class Trainer(Program, Protocol):
+    """One that trains as well: by Adam with a learning rate of 0.001, on the mean cross-entropy."""
+
     def gradients(self, images: Floats, labels: Integers) -> dict[str, Floats]:
-        """With dropout off: "logits" (N, 10), and the gradient of the mean loss for every parameter."""
+        """In training but with dropout off: "logits", and the gradient of the mean loss for every parameter."""
 
     def train(self, images: Floats, labels: Integers) -> float:
         """One step, dropout on. Returns the mean loss."""
 
-    def versions(self) -> dict[str, str]:
-        """What the program consists of. Asked for once it has trained."""
+
+Build = Callable[[str, int, Path], Program]
 
 
 class Server:
     """A program behind its commands, one method each."""
 
-    def __init__(self, build: Callable[[str, int, dict[str, Floats]], Program]) -> None:
+    program: Any  # a Program, or a Trainer if it is asked to train
+
+    def __init__(self, build: Build) -> None:
         self.build = build
 
-    def prepare(self, variant: str, threads: int, data: str) -> dict[str, Any]:
-        """`data` holds the parameters and, as "images" and "labels", some batches to train on in turn."""
-        with np.load(data) as file:
-            arrays = dict(file)
-        self.batches = list(zip(arrays.pop("images"), arrays.pop("labels"), strict=True))
+    def prepare(self, variant: str, threads: int, network: str) -> dict[str, Any]:
+        """Builds the network of a folder."""
+        self.program = None  # the memory of the one before
+        self.program = self.build(variant, threads, Path(network))
+        return {}
+
+    def load(self, batches: str) -> dict[str, Any]:
+        """Takes "images" (B, N, H, W, C) and "labels" (B, N): batches to work on in turn, kept in memory."""
+        with np.load(batches) as file:
+            self.batches = list(zip(file["images"], file["labels"], strict=True))
         self.upcoming = cycle(self.batches)
-        self.program = self.build(variant, threads, arrays)
         return {}
 
     def gradients(self, output: str) -> dict[str, Any]:
-        """Writes what the program computes for the first batch."""
-        np.savez(output, **self.program.gradients(*self.batches[0]))  # type: ignore[arg-type]
+        """Writes what the program computes in training for the first batch."""
+        np.savez(output, **self.program.gradients(*self.batches[0]))
         return {}
 
-    def train(self, steps: int) -> dict[str, Any]:
-        """Trains and says how long it took."""
+    def logits(self, output: str) -> dict[str, Any]:
+        """Writes what the program predicts for the first batch."""
+        np.savez(output, logits=self.program.predict(self.batches[0][0]))
+        return {}
+
+    def train(self, seconds: float) -> dict[str, Any]:
+        """Trains for a while, one step at least, and says how long each took."""
+        times, loss = self._repeat(seconds, self.program.train)
+        return {"seconds": times, "loss": loss}
+
+    def predict(self, seconds: float) -> dict[str, Any]:
+        """Predicts for a while, one batch at least, and says how long each took."""
+        return {"seconds": self._repeat(seconds, lambda images, labels: self.program.predict(images))[0]}
+
+    def _repeat(self, seconds: float, work: Callable[..., Any]) -> tuple[list[float], Any]:
+        times: list[float] = []
+        until = time.perf_counter() + seconds
+        while not times or time.perf_counter() < until:
+            batch = next(self.upcoming)
+            began = time.perf_counter()
+            result = work(*batch)
+            times.append(time.perf_counter() - began)
+        return times, result
+
+    def epoch(self, data: str, batch_size: int) -> dict[str, Any]:
+        """Trains once on every image (N, H, W) of bytes, as a user would: shuffled, scaled to 0..1 batch by batch."""
+        with np.load(data) as file:
+            images, labels = file["images"], file["labels"].astype(np.int64)
         began = time.perf_counter()
-        for _ in range(steps):
-            loss = self.program.train(*next(self.upcoming))
-        return {"seconds": time.perf_counter() - began, "loss": loss}
+        order = np.random.default_rng(0).permutation(len(images))
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            loss = self.program.train(images[chosen, :, :, np.newaxis] / np.float32(255), labels[chosen])
+        return {"seconds": [time.perf_counter() - began], "loss": loss}
 
     def versions(self) -> dict[str, Any]:
         """Passes on what the program says."""
-        return self.program.versions()
+        versions: dict[str, str] = self.program.versions()
+        return versions
 
 
-def serve(build: Callable[[str, int, dict[str, Floats]], Program]) -> None:
+def serve(build: Build) -> None:
     """Answer commands until stdin ends: what a program's module does when it is run."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the benchmark, which then closes our stdin
     answers = os.fdopen(os.dup(1), "w")
@@ -102,6 +183,12 @@ def serve(build: Callable[[str, int, dict[str, Floats]], Program]) -> None:
         print(json.dumps(answer), file=answers, flush=True)
 
 
+def without_steering(environment: Mapping[str, str]) -> dict[str, str]:
+    """Our variables less those that steer speed, and these on top."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(STEERING)}
+    return {**kept, **environment}
+
+
 class Worker:
     """The benchmark's end of the line: a program in a process of its own, ended with the `with` block.
 
@@ -113,9 +200,13 @@ class Worker:
 
     def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self.name = name
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(STEERING)}
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**kept, **environment}
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=without_steering(environment),
         )
         assert self.process.stdout is not None
         self.answers = self.process.stdout

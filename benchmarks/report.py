@@ -1,4 +1,4 @@
-"""What the benchmark says: how busy and what the machine is, and the table."""
+"""What the benchmark says: how busy and what the machine is, and the tables."""
 
 import os
 import platform
@@ -14,53 +14,93 @@ from nncore.machine import available_threads
 BUSY = 0.5  # processes that run or want to, on average over a minute: so many take a noticeable part of two cores
 
 
-@dataclass
-class Result:
-    """What is known of one program.
+@dataclass(frozen=True)
+class Measurement:
+    """What one program did at one job; one value a round.
 
     Attributes:
-        differences: the relative difference of its "logits" and "gradients" from nncore's.
-        images_per_second: one figure a round.
+        task: "training", "inference", "start", "epoch" or "memory".
+        network: its name.
+        job: the rest, "128 images" for instance.
+        unit: of the values: "images/s", of which many are good, or "ms", "s" and "MB", of which few are.
     """
 
-    name: str
-    differences: dict[str, float]
-    images_per_second: list[float] = field(default_factory=list)
-    versions: dict[str, str] = field(default_factory=dict)
+    task: str
+    network: str
+    job: str
+    program: str
+    unit: str
+    values: list[float]
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """What goes into one table."""
+        return self.task, self.network
 
 
-def ratios(ours: Result, theirs: Result) -> list[float]:
-    """How many times as fast as theirs ours is, round by round: what slows both in one round drops out."""
-    return [a / b for a, b in zip(ours.images_per_second, theirs.images_per_second, strict=True)]
+@dataclass
+class Outcome:
+    """Everything that was found out.
+
+    Attributes:
+        differences: by program, the worst relative difference of its "logits" and "gradients" from nncore's.
+        versions: by program, what it consists of.
+        left_out: by program and task, why it is missing.
+    """
+
+    measurements: list[Measurement] = field(default_factory=list)
+    differences: dict[str, dict[str, float]] = field(default_factory=dict)
+    versions: dict[str, dict[str, str]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
-def table(results: Sequence[Result]) -> str:
-    """A Markdown table, one row a program; the first is the one that others are compared with."""
-    ours = results[0]
-    lines = [
-        f"| program | images/s, median | lowest to highest | {ours.name} / this, median | lowest to highest |",
-        "| --- | ---: | ---: | ---: | ---: |",
-    ]
-    for result in results:
-        speed = result.images_per_second
-        cells = [result.name, f"{median(speed):,.0f}", f"{min(speed):,.0f} to {max(speed):,.0f}", "", ""]
-        if result is not ours:
-            factor = ratios(ours, result)
-            cells[3:] = [f"{median(factor):.2f}", f"{min(factor):.2f} to {max(factor):.2f}"]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+def leads(ours: Measurement, theirs: Measurement) -> list[float]:
+    """How many times as fast as theirs, or as small, ours is, round by round: what slows both in one drops out."""
+    pairs = zip(ours.values, theirs.values, strict=True)
+    return [a / b if ours.unit == "images/s" else b / a for a, b in pairs]
 
 
-def notes(results: Sequence[Result], machine: Mapping[str, str], left_out: Mapping[str, str]) -> str:
-    """What a reader needs to judge the table, as a Markdown list."""
+def tables(outcome: Outcome, ours: str) -> str:
+    """A Markdown table for each task and network, one row a program, each job with our lead over the others in it."""
+    groups: dict[tuple[str, str], list[Measurement]] = {}
+    for measurement in outcome.measurements:
+        groups.setdefault(measurement.group, []).append(measurement)
+    parts = []
+    for (task, network), group in groups.items():
+        found = {(m.program, m.job): m for m in group}
+        jobs = list(dict.fromkeys(m.job for m in group))
+        heads = [f"{job}, {found[ours, job].unit} | {ours}'s lead" for job in jobs]
+        lines = [f"| program | {' | '.join(heads)} |", "| --- " + "| ---: | ---: " * len(jobs) + "|"]
+        for program in dict.fromkeys(m.program for m in group):
+            cells = [cell for job in jobs for cell in _cells(found.get((program, job)), found[ours, job])]
+            lines.append(f"| {' | '.join([program, *cells])} |")
+        parts.append(f"### {task}: {network}\n\n" + "\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def _cells(measured: Measurement | None, ours: Measurement) -> tuple[str, str]:
+    if measured is None:
+        return "", ""
+    lead = "" if measured is ours else f"{median(leads(ours, measured)):.2f} {_spread(leads(ours, measured), '.2f')}"
+    form = ",.0f" if measured.unit in ("images/s", "MB") else ".3f"
+    return f"{median(measured.values):{form}} {_spread(measured.values, form)}".strip(), lead.strip()
+
+
+def _spread(values: Sequence[float], form: str) -> str:
+    return f"({min(values):{form}} to {max(values):{form}})" if len(values) > 1 else ""
+
+
+def notes(outcome: Outcome, machine: Mapping[str, str]) -> str:
+    """What a reader needs to judge the tables, as a Markdown list."""
     lines = [f"- {name}: {value}" for name, value in machine.items()]
+    lines.append("- each figure is the median of the rounds, with the lowest and the highest in brackets")
     lines.append("- variables that steer BLAS, threads or memory, such as OPENBLAS_CORETYPE: unset for every program")
-    for result in results:
-        versions = ", ".join(f"{name} {value}" for name, value in result.versions.items())
-        lines.append(f"- {result.name}: {versions}")
-        if result is not results[0]:
-            lines[-1] += f"; differs from {results[0].name} by {in_words(result.differences)}"
-    lines += [f"- left out: {name}: {reason}" for name, reason in left_out.items()]
+    for program, versions in outcome.versions.items():
+        lines.append(f"- {program}: {', '.join(f'{name} {value}' for name, value in versions.items())}")
+        differences = {what: value for what, value in outcome.differences[program].items() if value}
+        if differences:
+            lines[-1] += f"; differs from nncore by {in_words(differences)}"
+    lines += [f"- left out: {name}: {reason}" for name, reason in outcome.left_out.items()]
     return "\n".join(lines)
 
 

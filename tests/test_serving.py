@@ -122,17 +122,3 @@ def test_the_report_counts_what_went_wrong():
     text = serving.report(options, table, {"ours": 2.5}, {"the page is answered": 0.5}, {"processor": "x"})
     assert "| 8 | ours | 200 | 100 to 300 | 2.0 | 5.0 | 7.0 | 11 | 13 |" in text
     assert "the page is answered after 0.50 s" in text
-
-
-def test_exported_to_onnx_it_computes_the_same(rng):
-    pytest.importorskip("onnx")
-    runtime = pytest.importorskip("onnxruntime")
-    from benchmarks.systems.onnx_demo import exported
-    from nncore.models import compact
-
-    network = compact(seed=int(rng.integers(2**32)))
-    for array in network.parameters().values():
-        array += rng.normal(0, 0.1, array.shape).astype(np.float32)  # no bias is zero
-    session = runtime.InferenceSession(exported(network).SerializeToString(), providers=["CPUExecutionProvider"])
-    images = rng.random((5, 28, 28, 1), np.float32)
-    np.testing.assert_allclose(session.run(None, {"images": images})[0], network.predict(images), rtol=1e-4, atol=1e-5)

@@ -1,6 +1,6 @@
 """The programs that are timed. To add one: a module here that calls `serve`, as `pytorch.py` does, and a row below.
 
-Nothing of them is imported here: each runs in a process of its own, the opponents in an environment of their own.
+Nothing of them is imported here: each runs in a process of its own, the opponents in environments of their own.
 """
 
 from collections.abc import Mapping
@@ -12,38 +12,48 @@ class System:
     """How to start one program in one configuration.
 
     Attributes:
-        name: what the table calls it.
+        name: what the tables call it.
         module: what runs it, by `python -m`.
         variant: which of its configurations, for the module to understand.
-        requirements: what pip installs into the opponents' environment; none: it runs in the Python that runs this.
+        requirements: what pip installs into an environment for it; none: it runs in the Python that runs this.
         environment: variables it is started with.
+        tasks: what it takes part in: "training", "inference", and "start", the first prediction of a process.
     """
 
     name: str
     module: str
-    variant: str
+    variant: str = ""
     requirements: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    tasks: tuple[str, ...] = ("training", "inference")
 
 
-NNCORE = System("nncore", "benchmarks.systems.nncore", "auto")
+EVERYTHING = ("training", "inference", "start")
+NNCORE = System("nncore", "benchmarks.systems.nncore", "auto", tasks=EVERYTHING)
 
 TORCH = ("torch==2.13.0", "numpy")
+TENSORFLOW = ("tensorflow-cpu==2.21.0", "numpy")
+JAX = ("jax==0.10.2", "jaxlib==0.10.2", "numpy")
+ONNX = ("onnxruntime==1.31.1", "onnx==1.23.2", "numpy")
 KEEP_MEMORY = {  # as nncore does for itself: clearing fresh pages for freed arrays costs PyTorch a quarter of its time
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
     "MALLOC_TOP_PAD_": str(2**28),
 }
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2"}
 
 OPPONENTS = {
     "im2col": System("nncore, im2col", "benchmarks.systems.nncore", "im2col"),
-    "pytorch": System("PyTorch, as installed", "benchmarks.systems.pytorch", "plain", TORCH),
-    "pytorch-tuned": System(
-        "PyTorch, channels_last + fused Adam + memory kept", "benchmarks.systems.pytorch", "tuned", TORCH, KEEP_MEMORY
-    ),
-    "pytorch-compiled": System(
-        "PyTorch, the same + torch.compile", "benchmarks.systems.pytorch", "compiled", TORCH, KEEP_MEMORY
+    "numpy": System("NumPy, im2col", "benchmarks.systems.numpy_im2col"),
+    "pytorch": System("PyTorch, as installed", "benchmarks.systems.pytorch", "plain", TORCH, tasks=EVERYTHING),
+    "pytorch-tuned": System("PyTorch, tuned", "benchmarks.systems.pytorch", "tuned", TORCH, KEEP_MEMORY),
+    "pytorch-compiled": System("PyTorch, compiled", "benchmarks.systems.pytorch", "compiled", TORCH, KEEP_MEMORY),
+    "tensorflow": System("TensorFlow", "benchmarks.systems.tensorflow", "graph", TENSORFLOW, QUIET, EVERYTHING),
+    "tensorflow-jit": System("TensorFlow, jit_compile", "benchmarks.systems.tensorflow", "jit", TENSORFLOW, QUIET),
+    "jax": System("JAX", "benchmarks.systems.jax", "jit", JAX, tasks=EVERYTHING),
+    "onnxruntime": System(
+        "ONNX Runtime", "benchmarks.systems.onnxruntime", requirements=ONNX, tasks=("inference", "start")
     ),
 }
-# torch.compile takes a minute to begin, and needs a C++ compiler.
-DEFAULT_OPPONENTS = ("im2col", "pytorch", "pytorch-tuned")
+DEFAULT_OPPONENTS = tuple(OPPONENTS)
+EPOCH_OPPONENTS = ("pytorch-tuned", "tensorflow")

@@ -1,42 +1,51 @@
-"""nncore's reference network; the variant is the name of its convolution algorithm."""
+"""nncore itself; the variant is the name of its convolution algorithm.
+
+It trains and predicts through `Plan`, which is what `train_scratch.py` and the demo use.
+"""
 
 import platform
 from importlib.metadata import version
+from pathlib import Path
 
 from threadpoolctl import threadpool_info
 
 from benchmarks.protocol import Floats, Integers, serve
 from nncore.kernels import NUMBA
 from nncore.kernels.convolution import multiplies_by_blas
-from nncore.layers import Dropout
+from nncore.layers import Conv2D, Dropout
 from nncore.losses import SoftmaxCrossEntropy
 from nncore.machine import use_threads
-from nncore.models import reference
 from nncore.optimizers import Adam
 from nncore.plan import Plan
+from nncore.sequential import Sequential
 
 
 class NNCore:
-    """A `Program`, see `benchmarks/protocol.py`: one network to train, its twin without dropout to compare."""
+    """A `Trainer`, see `benchmarks/protocol.py`."""
 
-    def __init__(self, variant: str, threads: int, parameters: dict[str, Floats]) -> None:
+    def __init__(self, variant: str, threads: int, folder: Path) -> None:
         use_threads(threads, blas=threads if multiplies_by_blas(variant) else 1)
-        self.network, self.without_dropout = reference(conv=variant), reference(conv=variant)
-        for network in (self.network, self.without_dropout):
-            for name, array in network.parameters().items():
-                array[...] = parameters[name]
-        for layer in self.without_dropout.layers:
-            if isinstance(layer, Dropout):
-                layer.rate = 0.0
-        self.plan, self.plan_without_dropout = Plan(self.network), Plan(self.without_dropout)
+        self.network = Sequential.load(folder / "weights.npz")
+        for layer in self.network.layers:
+            if isinstance(layer, Conv2D):
+                layer.algorithm = variant
+        self.plan = Plan(self.network)
         self.loss = SoftmaxCrossEntropy()
         self.optimizer = Adam(0.001)
 
+    def predict(self, images: Floats) -> Floats:
+        return self.plan.predict(images)
+
     def gradients(self, images: Floats, labels: Integers) -> dict[str, Floats]:
-        logits = self.plan_without_dropout.forward(images, training=True)
+        rates = {layer: layer.rate for layer in self.network.layers if isinstance(layer, Dropout)}
+        for layer in rates:
+            layer.rate = 0.0
+        logits = self.plan.forward(images, training=True)
         self.loss.forward(logits, labels)
-        self.plan_without_dropout.backward(self.loss.backward())
-        return {"logits": logits, **self.without_dropout.gradients()}
+        self.plan.backward(self.loss.backward())
+        for layer, rate in rates.items():
+            layer.rate = rate
+        return {"logits": logits, **self.network.gradients()}
 
     def train(self, images: Floats, labels: Integers) -> float:
         value = self.loss.forward(self.plan.forward(images, training=True), labels)

@@ -1,57 +1,108 @@
-"""The reference network in PyTorch. Variants: "plain"; "tuned", with channels_last and fused Adam; "compiled", both."""
+"""PyTorch. Variants: "plain"; "tuned", with channels_last and fused Adam; "compiled", both and torch.compile.
+
+When "compiled" predicts, the weights are frozen: constants, laid out as suits best.
+"""
 
 import platform
 import re
+from collections import OrderedDict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import torch._inductor.config
 from torch import nn
 
-from benchmarks.protocol import Floats, Integers, serve
+from benchmarks.layouts import channels_first, channels_last
+from benchmarks.protocol import BenchmarkError, Floats, Integers, Layer, Network, read_network, serve
 
-# nncore's names of the layers with parameters, and their places below
-LAYERS = {"conv2d_1": 0, "conv2d_2": 2, "conv2d_3": 6, "dense_1": 11, "dense_2": 14}
+OURS = {  # PyTorch's names for nncore's arrays
+    "kernel": "weight",
+    "bias": "bias",
+    "gamma": "weight",
+    "beta": "bias",
+    "running_mean": "running_mean",
+    "running_variance": "running_var",
+}
 
 
-def reference() -> Any:
-    """The network as one writes it in PyTorch."""
-    return nn.Sequential(
-        *(nn.Conv2d(1, 64, 3), nn.ReLU()),
-        *(nn.Conv2d(64, 128, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25)),
-        *(nn.Conv2d(128, 128, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25)),
-        *(nn.Flatten(), nn.Linear(5 * 5 * 128, 256), nn.ReLU(), nn.Dropout(0.5)),
-        nn.Linear(256, 10),
-    )
+def built(network: Network) -> Any:  # as an nn.Sequential has a `to` that knows no memory_format
+    """The network as one writes it in PyTorch, with its weights."""
+    modules = nn.Sequential(OrderedDict((layer.name, module(layer, network)) for layer in network.layers))
+    state = {}
+    for name, array in channels_first(network).items():
+        layer, key = name.split(".")
+        state[f"{layer}.{OURS[key]}"] = torch.tensor(np.ascontiguousarray(array))
+    modules.load_state_dict(state, strict=False)  # it counts batches, too
+    return modules
+
+
+def module(layer: Layer, network: Network) -> nn.Module:
+    """One layer."""
+    settings, (*_, channels) = layer.settings, layer.input_shape
+    match layer.type:
+        case "Conv2D":
+            (top, bottom), (left, right) = settings["padding"]
+            if (top, left) != (bottom, right):
+                raise BenchmarkError(f"{layer.name}: PyTorch pads both sides alike")
+            filters, size, stride = settings["filters"], settings["kernel_size"], settings["stride"]
+            return nn.Conv2d(channels, filters, size, stride, (top, left), bias=settings["use_bias"])
+        case "Dense":
+            return nn.Linear(channels, settings["units"], bias=settings["use_bias"])
+        case "BatchNorm":
+            kind = nn.BatchNorm2d if len(layer.input_shape) == 3 else nn.BatchNorm1d
+            return kind(channels, settings["epsilon"], 1 - settings["momentum"])
+        case "MaxPool2D":
+            return nn.MaxPool2d(settings["pool_size"], settings["stride"])
+        case "Dropout":
+            return nn.Dropout(settings["rate"])
+        case "ReLU":
+            return nn.ReLU()
+        case "Flatten":
+            return nn.Flatten()
+    raise BenchmarkError(f"no {layer.type} was written for PyTorch")
 
 
 class PyTorch:
-    """A `Program`, see `benchmarks/protocol.py`."""
+    """A `Trainer`, see `benchmarks/protocol.py`."""
 
-    def __init__(self, variant: str, threads: int, parameters: dict[str, Floats]) -> None:
+    def __init__(self, variant: str, threads: int, folder: Path) -> None:
         torch.set_num_threads(threads)
+        self.described = read_network(folder)
         self.tuned = variant in ("tuned", "compiled")
-        self.network = reference()
-        self.parameters: dict[str, Any] = {}
-        for name, place in LAYERS.items():
-            self.parameters[f"{name}.kernel"] = self.network[place].weight
-            self.parameters[f"{name}.bias"] = self.network[place].bias
-        with torch.no_grad():
-            for name, parameter in self.parameters.items():
-                parameter.copy_(torch.tensor(to_pytorch(name, parameters[name])))
+        self.network = built(self.described)
         if self.tuned:
             self.network.to(memory_format=torch.channels_last)
-        self.forward = torch.compile(self.network) if variant == "compiled" else self.network
+        torch._dynamo.reset()
+        torch._inductor.config.freezing = variant == "compiled"
+        self.forward: Any = torch.compile(self.network, dynamic=False) if variant == "compiled" else self.network
         self.loss = nn.CrossEntropyLoss()
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=0.001, fused=self.tuned or None)
 
+    def predict(self, images: Floats) -> Floats:
+        self.network.eval()
+        with torch.inference_mode():
+            logits: Floats = self.run(images).numpy()
+        return logits
+
     def gradients(self, images: Floats, labels: Integers) -> dict[str, Floats]:
-        self.network.eval()  # no dropout
+        self.train_without(nn.Dropout)
         logits = self.run(images)
         self.backward(logits, labels)
         self.network.train()
-        gradients = {name: to_nncore(name, parameter.grad.numpy()) for name, parameter in self.parameters.items()}
-        return {"logits": logits.detach().numpy(), **gradients}
+        gradients = {}
+        for name in self.described.arrays:
+            layer, key = name.split(".")
+            parameter = getattr(getattr(self.network, layer), OURS[key])
+            if parameter.grad is not None:
+                gradients[name] = parameter.grad.numpy()
+        return {"logits": logits.detach().numpy(), **channels_last(self.described, gradients)}
+
+    def train_without(self, kind: type[nn.Module]) -> None:
+        self.network.train()
+        for part in self.network:
+            part.train(not isinstance(part, kind))
 
     def train(self, images: Floats, labels: Integers) -> float:
         loss = self.backward(self.run(images), labels)
@@ -59,9 +110,14 @@ class PyTorch:
         return loss
 
     def run(self, images: Floats) -> torch.Tensor:
-        # One channel may be a view in either layout, and by its strides PyTorch chooses the layout of all that follows.
         x = torch.from_numpy(images)
-        x = x.permute(0, 3, 1, 2) if self.tuned else x.reshape(len(x), 1, 28, 28)
+        count, height, width, channels = x.shape
+        if channels == 1 and not self.tuned:
+            # One channel is either layout at once, and by its strides PyTorch chooses the layout of all that follows.
+            x = x.reshape(count, 1, height, width)
+        else:
+            x = x.permute(0, 3, 1, 2)
+            x = x if self.tuned else x.contiguous()
         logits: torch.Tensor = self.forward(x)
         return logits
 
@@ -83,27 +139,6 @@ class PyTorch:
             "oneDNN": onednn[1] if onednn else "none",
             "threads": str(torch.get_num_threads()),
         }
-
-
-def to_pytorch(name: str, array: Floats) -> Floats:
-    """nncore's kernels are (KH, KW, C, F) and (in, out), PyTorch's (F, C, KH, KW) and (out, in).
-
-    And where nncore flattens images as (5, 5, 128), PyTorch flattens them as (128, 5, 5).
-    """
-    if array.ndim == 4:
-        return array.transpose(3, 2, 0, 1)
-    if name == "dense_1.kernel":
-        array = array.reshape(5, 5, 128, 256).transpose(2, 0, 1, 3).reshape(3200, 256)
-    return array.T
-
-
-def to_nncore(name: str, array: Floats) -> Floats:
-    """The way back."""
-    if array.ndim == 4:
-        return array.transpose(2, 3, 1, 0)
-    if name == "dense_1.kernel":
-        array = array.reshape(256, 128, 5, 5).transpose(0, 2, 3, 1).reshape(256, 3200)
-    return array.T
 
 
 if __name__ == "__main__":
