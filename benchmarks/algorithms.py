@@ -89,7 +89,7 @@ class Timed(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print, and write the files; the exit status: 0, or 2 after an error."""
+    """Measure, print, and write the files; the exit status: 0, 2 after an error, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     facts = conditions(options.threads)
     say(in_lines(facts))
@@ -108,6 +108,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (NNCoreError, OSError) as error:
         print(f"benchmarks.algorithms: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

@@ -107,7 +107,7 @@ class Result(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print, and write the files; the exit status: 0, or 2 after an error."""
+    """Measure, print, and write the files; the exit status: 0, 2 after an error, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     facts = conditions(options.threads)
     say(f"{in_lines(facts)}\nmeasuring the machine ...")
@@ -126,6 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (NNCoreError, OSError) as error:
         print(f"benchmarks.roofline: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
