@@ -250,15 +250,16 @@ def draw(peak: Peak, results: Sequence[Result], path: Path) -> None:
         for axes, algorithm in zip(figure.subplots(2, 2, sharex=True, sharey=True).flat, ALGORITHMS, strict=True):
             _roof(axes, peak)
             here = [result for result in results if result.work.algorithm == algorithm]
-            names = list(dict.fromkeys(result.work.what for result in here))
+            alike = [each.work for each in results if (each.work.algorithm == "layer") == (algorithm == "layer")]
+            colours = dict(zip(dict.fromkeys(work.what for work in alike), COLOURS, strict=False))
             for work, seconds, *_ in here:
-                colour = COLOURS[names.index(work.what)]
+                colour = colours[work.what]
                 face = "white" if work.step.startswith("backward") else colour
                 marker = MARKERS.get(work.step.replace("backward", "forward"), "D")
                 at = work.flops / work.traffic, work.flops / seconds / 1e9
                 axes.plot(*at, marker, color=colour, markerfacecolor=face, zorder=3)
-            for name, colour in zip(names, COLOURS, strict=False):
-                axes.plot([], [], "o", color=colour, label=name)
+            for name in dict.fromkeys(result.work.what for result in here):
+                axes.plot([], [], "o", color=colours[name], label=name)
             axes.legend(loc="lower right", frameon=False, fontsize=8)
             axes.set_title({"layer": "other layers"}.get(algorithm, algorithm))
             axes.set(xlabel="operations for each byte of memory", ylabel="GFLOP/s")
