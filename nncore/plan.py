@@ -3,6 +3,8 @@
     Conv2D + ReLU
     Conv2D + ReLU + MaxPool2D 2x2
     Conv2D + ReLU + MaxPool2D 2x2 + Dropout
+    BatchNorm
+    BatchNorm + ReLU
 
 Layer by layer, the output of a convolution goes out to memory and comes back for the bias, for ReLU, for pooling and
 for dropout. In a block, all of that happens to it while it is still in the cache. The numbers are the same up to
@@ -16,7 +18,7 @@ import numpy as np
 
 from nncore import kernels
 from nncore.kernels import convolution
-from nncore.layers import Conv2D, Dropout, Layer, MaxPool2D, ReLU
+from nncore.layers import BatchNorm, Conv2D, Dropout, Layer, MaxPool2D, ReLU
 from nncore.layers.base import positive
 from nncore.types import Array, Shape
 
@@ -99,7 +101,36 @@ class ConvReLUPool:
         return dx
 
 
-def recall(block: ConvReLU | ConvReLUPool) -> Any:
+class BatchNormReLU:
+    """y = ReLU(BatchNorm(x)), three times through memory forward and four times back; the ReLU may be missing."""
+
+    def __init__(self, norm: BatchNorm, relu: ReLU | None = None) -> None:
+        self.layers: Sequence[Layer] = (norm,) if relu is None else (norm, relu)
+        self.norm = norm
+        self._memory: Any = None
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """As `Layer.forward`."""
+        norm, relu = self.norm, len(self.layers) > 1
+        mean, variance = norm.state["running_mean"], norm.state["running_variance"]
+        if training:
+            mean, variance = kernels.channel_moments(x)
+            norm.update_running(mean, variance, count=x.size // x.shape[-1])
+            self._memory = x, mean, variance
+        gamma, beta = norm.parameters.values()
+        return kernels.batch_norm(x, mean, variance, gamma, beta, norm.epsilon, relu)
+
+    def backward(self, dy: Array) -> Array:
+        """As `Layer.backward`."""
+        (x, mean, variance), self._memory = recall(self), None
+        norm, relu = self.norm, len(self.layers) > 1
+        gamma, beta = norm.parameters.values()
+        dx, dgamma, dbeta = kernels.batch_norm_backward(dy, x, mean, variance, gamma, beta, norm.epsilon, relu)
+        norm.gradients.update(gamma=dgamma, beta=dbeta)
+        return dx
+
+
+def recall(block: ConvReLU | ConvReLUPool | BatchNormReLU) -> Any:
     """What the block's last training `forward` kept."""
     if block._memory is None:
         raise RuntimeError(f"{type(block).__name__}.backward needs a forward(x, training=True) before it")
@@ -160,6 +191,11 @@ def blocks(layers: Sequence[Layer], shapes: Sequence[Shape]) -> list[Step]:
     while at < len(layers):
         kinds = [type(layer) for layer in layers[at : at + 4]]
         group: Any = layers[at : at + 1]
+        if kinds[0] is BatchNorm:
+            group = layers[at : at + (2 if kinds[1:2] == [ReLU] else 1)]
+            steps.append(BatchNormReLU(*group))
+            at += len(group)
+            continue
         if kinds[:2] == [Conv2D, ReLU] and "bias" in layers[at].parameters:
             group = layers[at : at + 2]
             if kinds[2:3] == [MaxPool2D] and _pools_on_the_way(group[0], layers[at + 2], shapes[at]):

@@ -146,6 +146,15 @@ TABLE = {
         ("a chunk's sums lost", "multiply_add(left[:, a, b], columns", "multiply(left[:, a, b], columns"),
         ("dx not cleared", "dx[n] = 0", "pass"),
     ],
+    ("kernels/batchnorm.py",): [
+        ("ReLU passes all gradients", "weighted[c] += gradient * distance", "weighted[c] += above[c] * distance"),
+        ("mean's part of dx", "gradient - shift[c] - ", "gradient - "),
+        ("variance's part of dx", " - distance * slope[c])", ")"),
+        ("deviation once only", "dgamma / deviation / count", "dgamma / count"),
+        ("images' means taken for equal", " + means.var(axis=0)", ""),
+        ("ReLU forgotten", "x.dtype.type(0 if relu else -np.inf)", "x.dtype.type(-np.inf)"),
+        ("dgamma without the deviation", "dgamma = weighted / deviation", "dgamma = weighted"),
+    ],
     ("kernels/pooling.py", "MaxPool2D", "AvgPool2D"): [
         ("max: winner ignored", "gradient[c] if winner[c] == ky * pw + kx else 0", "gradient[c]"),
         ("max: winner transposed", "winner[c] == ky * pw + kx", "winner[c] == kx * ph + ky"),
@@ -167,6 +176,9 @@ TABLE = {
         ("Adam: mean not corrected", "(m / (1 - beta_1**t))", "m"),
         ("Adam: gradient not squared", "(gradient * gradient - v)", "(abs(gradient) - v)"),
         ("Adam: betas swapped", "m += (1 - beta_1)", "m += (1 - beta_2)"),
+        ("batch_norm: mean's part of dx", "(dy - dbeta / count - z", "(dy - z"),
+        ("batch_norm: variance's part of dx", " - z * dgamma / count)", ")"),
+        ("batch_norm: ReLU passes all", "<= 0, dy.dtype.type(0), dy)", "<= 0, dy, dy)"),
         ("bias_relu: dy where y is zero, too", "np.where(y > 0, dy", "np.where(y >= 0, dy"),
         ("bias_relu: rows of an image forgotten", "dx.sum(axis=(0, 1, 2))", "dx.sum(axis=(0, 2))[0]"),
     ],
@@ -177,6 +189,7 @@ TABLE = {
             "backward_relu(x, kernel, y, 2 * dy, padding)",
         ),
         ("pooled block: dropout's scale forgotten", "winners, dy, padding, scale)", "winners, dy, padding)"),
+        ("normalisation: gradients swapped", "update(gamma=dgamma, beta=dbeta)", "update(gamma=dbeta, beta=dgamma)"),
         ("plan: steps in the wrong order", "for step in reversed(self.steps):", "for step in self.steps:"),
     ],
     ("kernels/reference.py", "MaxPool2D", "AvgPool2D"): [
@@ -215,7 +228,7 @@ TABLE = {
 }
 """(file, what the gradient check has on it): [(what is broken, old text, new text)]"""
 
-NUMBA = ("kernels/columns.py", "kernels/optimizer.py", "kernels/pooling.py")
+NUMBA = ("kernels/batchnorm.py", "kernels/columns.py", "kernels/optimizer.py", "kernels/pooling.py")
 COMPILED = ("plan.py", "kernels/direct.py", "kernels/winograd.py", "kernels/winograd_passes.py")
 
 

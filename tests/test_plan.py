@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from nncore.kernels import convolution
-from nncore.layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU
+from nncore.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU
 from nncore.losses import SoftmaxCrossEntropy
 from nncore.models import MODELS
-from nncore.plan import ConvReLU, ConvReLUPool, Plan, blocks
+from nncore.plan import BatchNormReLU, ConvReLU, ConvReLUPool, Plan, blocks
 from nncore.sequential import Sequential
 
 needs_winograd = pytest.mark.skipif("winograd" not in convolution.ALGORITHMS, reason="winograd needs Numba")
@@ -28,6 +28,10 @@ def deep(seed=0, dtype=np.float64):
             Dropout(0.3),
             Conv2D(8, 2),
             ReLU(),
+            BatchNorm(),
+            Conv2D(9, 3, use_bias=False, padding=1),
+            BatchNorm(0.7),
+            ReLU(),
             Conv2D(24, 3, use_bias=False, padding=1),
             ReLU(),
             MaxPool2D(3, 2),
@@ -41,7 +45,7 @@ def deep(seed=0, dtype=np.float64):
     )
 
 
-BLOCKS = ConvReLU, ConvReLUPool
+BLOCKS = BatchNormReLU, ConvReLU, ConvReLUPool
 
 
 def lengths(network):
@@ -50,7 +54,7 @@ def lengths(network):
 
 def test_layers_that_have_a_common_kernel_make_a_block():
     network = deep()
-    assert lengths(network) == [2, 3, 4, 2, 1, 1, 1, 1, 1, 1]
+    assert lengths(network) == [2, 3, 4, 2, 1, 1, 2, 1, 1, 1, 1, 1, 1]
     assert lengths(MODELS["reference"]()) == [2, 4, 2, 1, 1, 1, 1, 1, 1, 1]  # the last: 10 x 10 is best in tiles of 5
     steps = blocks(network.layers, network.shapes)
     assert [type(layer) for layer in steps[2].layers] == [Conv2D, ReLU, MaxPool2D, Dropout]
@@ -128,3 +132,22 @@ def test_predictions_are_the_networks(rng):
     network = MODELS["compact"](seed=5)
     x = rng.random((7, 28, 28, 1), np.float32)
     np.testing.assert_allclose(Plan(network).predict(x, batch_size=3), network.forward(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("relu", [[], [ReLU()]])
+def test_the_gradients_of_normalisation_by_small_steps(rng, relu):
+    network = Sequential([BatchNorm(0.5, 1e-3), *relu], (3, 2, 4), dtype=np.float64)
+    (norm, *_), plan = network.layers, Plan(network)
+    for array in norm.parameters.values():
+        array += 0.3 * rng.standard_normal(4)
+    x, weighting = rng.standard_normal((2, 5, 3, 2, 4))
+    plan.forward(x, training=True)
+    gradients = {"x": plan.backward(weighting), **norm.gradients}
+    for name, array in {"x": x, **norm.parameters}.items():
+        direction = rng.standard_normal(array.shape)
+        sums = []
+        for step in (1e-6, -2e-6):  # there, and as far to the other side
+            array += step * direction
+            sums.append(np.vdot(weighting, plan.forward(x, training=True)))
+        array += 1e-6 * direction
+        assert (sums[0] - sums[1]) / 2e-6 == pytest.approx(np.vdot(gradients[name], direction), rel=1e-5, abs=1e-6)

@@ -113,6 +113,34 @@ def bias_relu_backward(dy: Array, y: Array) -> tuple[Array, Array]:
     return dx, dx.sum(axis=(0, 1, 2))
 
 
+def channel_moments(x: Array) -> tuple[Array, Array]:
+    """The mean and the variance of each channel (the last axis) over everything else, both (C,)."""
+    axes = tuple(range(x.ndim - 1))
+    return x.mean(axis=axes), x.var(axis=axes)
+
+
+def batch_norm(x: Array, mean: Array, variance: Array, gamma: Array, beta: Array, epsilon: float, relu: bool) -> Array:
+    """The result gamma * (x - mean) / sqrt(variance + epsilon) + beta, or ReLU of that.
+
+    x: any shape, the channels last; mean, variance, gamma, beta: (C,). Source: see `nncore/layers/batchnorm.py`.
+    """
+    y: Array = (x - mean) * (gamma / np.sqrt(variance + epsilon)) + beta
+    return np.maximum(y, 0) if relu else y
+
+
+def batch_norm_backward(
+    dy: Array, x: Array, mean: Array, variance: Array, gamma: Array, beta: Array, epsilon: float, relu: bool
+) -> tuple[Array, Array, Array]:
+    """The gradients (dx, dgamma, dbeta) of `batch_norm`, where mean and variance are those of x, and move with it."""
+    axes, deviation = tuple(range(x.ndim - 1)), np.sqrt(variance + epsilon)
+    if relu:
+        dy = np.where(batch_norm(x, mean, variance, gamma, beta, epsilon, False) <= 0, dy.dtype.type(0), dy)
+    z = (x - mean) / deviation
+    dgamma, dbeta = (dy * z).sum(axis=axes), dy.sum(axis=axes)
+    count = x.size // x.shape[-1]
+    return gamma / deviation * (dy - dbeta / count - z * dgamma / count), dgamma, dbeta
+
+
 def max_pool(x: Array, pool_size: Pair, stride: Pair) -> tuple[Array, Integers]:
     """The largest value in each window, and where it stood: (y, winners), both (N, OH, OW, C).
 

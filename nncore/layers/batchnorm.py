@@ -52,7 +52,7 @@ class BatchNorm(Layer):
         mean, variance = x.mean(axis=axes), x.var(axis=axes)
         inverse_deviation = 1 / np.sqrt(variance + x.dtype.type(self.epsilon))
         z = (x - mean) * inverse_deviation
-        self._update_running(mean, variance, count=x.size // x.shape[-1])
+        self.update_running(mean, variance, count=x.size // x.shape[-1])
         self.remember(training, z, inverse_deviation)
         y: Array = gamma * z + beta
         return y
@@ -65,7 +65,8 @@ class BatchNorm(Layer):
         dx: Array = inverse_deviation * (dz - dz.mean(axis=axes) - z * (dz * z).mean(axis=axes))
         return dx
 
-    def _update_running(self, mean: Array, variance: Array, count: int) -> None:
+    def update_running(self, mean: Array, variance: Array, count: int) -> None:
+        """Take in the moments of one more batch, taken over so many numbers of each channel."""
         unbiased = variance * (count / max(1, count - 1))
         for name, batch in (("running_mean", mean), ("running_variance", unbiased)):
             running = self.state[name]

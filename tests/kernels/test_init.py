@@ -21,6 +21,7 @@ def arguments(name, rng):
     y, winners = reference.max_pool(x, window, stride)
     images = rng.integers(0, 256, (17, 28, 28), dtype=np.uint8)
     points, radius = rng.uniform(0, 28, (9, 12, 2)), rng.uniform(1, 3, (9, 12))
+    channels = rng.random((4, 3), np.float32)
     return {
         "im2col": (x, window, stride, padding),
         "col2im": (reference.im2col(x, window, stride, padding), x.shape, window, stride, padding),
@@ -31,6 +32,9 @@ def arguments(name, rng):
         "bias_relu": (x.copy(), x[0, 0, 0].copy()),
         "bias_relu_backward": (x[::-1].copy(), x),
         "adam": (*rng.random((4, 2**18), np.float32), 0.9, 0.999, 0.01, 1e-8, 3),
+        "channel_moments": (x,),
+        "batch_norm": (x, *channels, 1e-3, True),
+        "batch_norm_backward": (x[::-1].copy(), x, *channels, 1e-3, True),
         "bernoulli": ((11, 1000), 0.3, int(rng.integers(2**63))),
         "warp": (images, rng.normal(IDENTITY, 0.2, (17, 2, 3)), rng.normal(0, 1, (17, 2, 7, 7))),
         "thicken": (images, rng.uniform(-1, 1, 17)),

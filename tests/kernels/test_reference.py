@@ -191,3 +191,26 @@ def test_adam_number_by_number(rng):
             mean, square = 0.8 * mean + 0.2 * g, 0.97 * square + 0.03 * g**2
             expected -= 0.1 * (mean / (1 - 0.8**t)) / ((square / (1 - 0.97**t)) ** 0.5 + 1e-3)
         assert w[k] == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("relu", [False, True])
+def test_batch_norm_and_its_gradients_by_small_steps(rng, relu):
+    x, weighting = rng.standard_normal((2, 5, 2, 3, 4))
+    gamma, beta = rng.standard_normal((2, 4))
+
+    def forward():
+        return reference.batch_norm(x, *reference.channel_moments(x), gamma, beta, 1e-3, relu)
+
+    mean, variance = reference.channel_moments(x)
+    for k in range(4):
+        expected = gamma[k] * (x[..., k] - x[..., k].mean()) / np.sqrt(x[..., k].var() + 1e-3) + beta[k]
+        np.testing.assert_allclose(forward()[..., k], expected.clip(0) if relu else expected, atol=1e-12)
+    gradients = reference.batch_norm_backward(weighting, x, mean, variance, gamma, beta, 1e-3, relu)
+    for array, gradient in zip((x, gamma, beta), gradients, strict=True):
+        direction = rng.standard_normal(array.shape)
+        sums = []
+        for step in (1e-6, -2e-6):  # there, and as far to the other side
+            array += step * direction
+            sums.append(np.vdot(weighting, forward()))
+        array += 1e-6 * direction
+        assert (sums[0] - sums[1]) / 2e-6 == pytest.approx(np.vdot(gradient, direction), rel=1e-5, abs=1e-6)
