@@ -31,6 +31,7 @@ from nncore.report import accuracy_line, class_table, draw, made_by, python_name
 from nncore.runs import Run
 from nncore.schedules import SCHEDULES
 from nncore.training import Interruption, check_finite, evaluate
+from nncore.warmup import warm_up
 
 INTERRUPTED = 130  # the exit status a shell gives to what Ctrl-C ended
 BARELY_LEARNED = 0.2  # validation accuracy
@@ -74,7 +75,9 @@ def train(options: Options, folder: Path | None = None) -> int:
     elif optimizer.steps:
         print(f"going on in epoch {progress.epoch + 1}/{options.epochs}, after {progress.images:,} of its images")
     else:
-        print("the first step of the first run takes half a minute: the kernels are compiled, and kept", flush=True)
+        print("the first run compiles its kernels, which takes up to a minute; later ones find them", flush=True)
+    if progress.epoch < options.epochs:
+        warm_up(network, optimizer, options.augment)
 
     # The loop. NumPy need not warn of numbers too large: check_finite says it better.
     with Interruption() as interruption, np.errstate(all="ignore"):

@@ -15,7 +15,8 @@ from nncore.data.dataset import DATASETS, load_dataset
 from nncore.errors import DataError, NNCoreError
 from nncore.metrics import confusion_matrix
 from nncore.models import MODELS
-from nncore.options import whole_number
+from nncore.optimizers import OPTIMIZERS
+from nncore.options import DEFAULT, whole_number
 from nncore.preprocess import network_input
 from nncore.reader import DigitReader, Reading
 from nncore.report import accuracy_line, class_table
@@ -70,13 +71,17 @@ def summarise(options: argparse.Namespace) -> int:
     return 0
 
 
-def warm_up(options: argparse.Namespace) -> int:
+def compile_ahead(options: argparse.Namespace) -> int:
     """Have Numba compile the network's kernels; it keeps them on the disk for the next time."""
+    from nncore.warmup import warm_up  # and with it tqdm, for which no other command should wait
+
     network = _network(options.network)
-    print("compiling ...", end=" ", flush=True)
     began = time.perf_counter()
-    network.warm_up()
-    print(f"done in {time.perf_counter() - began:.1f} s")
+    if options.training:
+        warm_up(network, OPTIMIZERS[DEFAULT.optimizer](DEFAULT.learning_rate), DEFAULT.augment)
+    else:
+        warm_up(network)
+    print(f"compiled in {time.perf_counter() - began:.1f} s")
     return 0
 
 
@@ -158,7 +163,8 @@ def _parser() -> argparse.ArgumentParser:
 
     command = command_parser("warmup", "compile what a network needs, ahead of its first use")
     command.add_argument("network", help=f"{', '.join(MODELS)}, or a weights file")
-    command.set_defaults(command=warm_up)
+    command.add_argument("--training", action="store_true", help="what training needs, instead of predictions")
+    command.set_defaults(command=compile_ahead)
 
     command = command_parser("predict", "read the digits in each picture")
     command.add_argument("weights", type=Path, help="a weights file, for instance weights/reference.npz")

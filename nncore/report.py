@@ -3,7 +3,6 @@
 import platform
 import sys
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +55,8 @@ def made_by(options: Options, test_accuracy: float, seconds: float) -> dict[str,
 
 
 def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(package)
     except PackageNotFoundError:  # Numba may be missing; nncore itself when it is run from its source

@@ -119,9 +119,12 @@ class Sequential:
         return self._without_kernels < WHILE_LOADING
 
     def warm_up(self) -> None:
-        """Predict for one example and for many, which may be computed in different ways: Numba compiles both now."""
+        """Predict for one example and for many, which may be computed in different ways: Numba compiles both now.
+
+        (`nncore.warmup` says meanwhile what it is compiling, and does so for training, too.)
+        """
         for count in (1, MANY):
-            self.predict(np.zeros((count, *self.input_shape), self.dtype))
+            self.plan.forward(np.zeros((count, *self.input_shape), self.dtype))
 
     def parameters(self) -> dict[str, Array]:
         """Every learned array by name, "conv2d_1.kernel" for instance: the arrays themselves, no copies."""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nncore import cli, gradcheck
+from nncore import cli, gradcheck, warmup
 from nncore.data.dataset import load_dataset
 from nncore.data.idx import write_idx
 from nncore.data.mnist import FILES, load_mnist
@@ -18,6 +18,7 @@ from nncore.gradcheck import SUBJECTS, TOLERANCE, Check
 from nncore.layers import Dense, Flatten
 from nncore.metrics import confusion_matrix
 from nncore.models import MODELS, compact
+from nncore.optimizers import Adam
 from nncore.preprocess import network_input
 from nncore.reader import DigitReader
 from nncore.report import accuracy_line, class_table
@@ -219,14 +220,16 @@ def test_a_network_that_does_not_read_digits_is_refused(run, tmp_path, command, 
 # warmup
 
 
-def test_warmup_runs_the_network_once(run, weights, monkeypatch):
-    predicted = []
-    monkeypatch.setattr(Sequential, "predict", lambda network, x: predicted.append(x.shape))
-    for network in (weights, "compact"):
-        status, out, err = run("warmup", network)
+def test_warmup_for_predictions_and_for_training(run, weights, monkeypatch):
+    called = []
+    monkeypatch.setattr(warmup, "warm_up", lambda network, *training: called.append((network.shapes[0], *training)))
+    for arguments in ([weights], ["compact"], ["compact", "--training"]):
+        status, out, err = run("warmup", *arguments)
         assert (status, err) == (0, "")
-        assert re.fullmatch(r"compiling \.\.\. done in \d+\.\d s\n", out)
-    assert predicted == [(1, 28, 28, 1), (32, 28, 28, 1)] * 2
+        assert re.fullmatch(r"compiled in \d+\.\d s\n", out)
+    (*predicting, (shape, optimizer, augmentation)) = called
+    assert predicting == [((28, 28, 1),)] * 2
+    assert (shape, type(optimizer), augmentation) == ((28, 28, 1), Adam, "light")
 
 
 # evaluate

@@ -1,0 +1,46 @@
+"""Having Numba compile what a network needs, ahead of its first use and with a word on what takes so long."""
+
+import copy
+from collections.abc import Iterator
+
+import numpy as np
+from tqdm import tqdm
+
+from nncore.data.augment import AUGMENTATIONS, augment
+from nncore.optimizers import Optimizer
+from nncore.plan import Plan, Step
+from nncore.sequential import MANY, Sequential
+
+
+def warm_up(network: Sequential, optimizer: Optimizer | None = None, augmentation: str = "none") -> None:
+    """Compile, and keep for the next run, what predictions need; with an optimizer, what training needs instead.
+
+    That is run on copies: network and optimizer do not change. A line on the terminal, if there is one, tells what is
+    being compiled; it vanishes afterwards. augmentation: one of AUGMENTATIONS, or "none".
+    """
+    with tqdm(bar_format="{desc} [{elapsed}]", leave=False, disable=None) as bar:
+        for what in _runs(copy.deepcopy(network), copy.deepcopy(optimizer), augmentation):
+            bar.set_description_str(f"compiling {what}")
+
+
+def _runs(network: Sequential, optimizer: Optimizer | None, augmentation: str) -> Iterator[str]:
+    """Run every step of the network's plan, forward and backward, having said which is next."""
+    steps = Plan(network).steps
+    for count, training in ((MANY, False), (MANY, True)) if optimizer else ((1, False), (MANY, False)):
+        x = np.zeros((count, *network.input_shape), network.dtype)
+        for step in steps:
+            yield _name(step)
+            x = step.forward(x, training)
+    if optimizer:
+        for step in reversed(steps):
+            yield f"{_name(step)}, backward"
+            x = step.backward(x)
+        yield type(optimizer).__name__
+        optimizer.step(network.parameters(), network.gradients())
+    if augmentation != "none":
+        yield "distortions of images"
+        augment(np.zeros((MANY, *network.input_shape[:2]), np.uint8), 0, 0, AUGMENTATIONS[augmentation])
+
+
+def _name(step: Step) -> str:
+    return " + ".join(layer.describe() for layer in getattr(step, "layers", [step]))
