@@ -13,6 +13,7 @@ import numpy as np
 from nncore import gradcheck
 from nncore.data.dataset import DATASETS, load_dataset
 from nncore.errors import DataError, NNCoreError
+from nncore.machine import available_threads, use_threads
 from nncore.metrics import confusion_matrix
 from nncore.models import MODELS
 from nncore.optimizers import OPTIMIZERS
@@ -30,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status: 0, 1 for a failed gradient check, 2 for bad input, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
     try:
+        if vars(options).get("threads"):
+            use_threads(options.threads)
         status: int = options.command(options)
         sys.stdout.flush()  # here, where a closed pipe is caught
     except NNCoreError as error:
@@ -145,10 +148,16 @@ def _parser() -> argparse.ArgumentParser:
     def command_parser(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
 
+    def threads_flag(command: argparse.ArgumentParser) -> None:
+        cores = available_threads()
+        text = f"how many cores to use, 1 to {cores} (default: all)"
+        command.add_argument("--threads", type=whole_number(1, cores), metavar="N", help=text)
+
     command = command_parser("gradcheck", "compare every backward pass with finite differences")
     command.add_argument("subjects", nargs="*", metavar="NAME", help=f"default: all of {', '.join(gradcheck.SUBJECTS)}")
     seed = whole_number(0, 2**32 - 1)
     command.add_argument("--seed", type=seed, default=0, metavar="N", help="of the random inputs (default: 0)")
+    threads_flag(command)
     command.set_defaults(command=check_gradients)
 
     command = command_parser("summary", "show a table of a network's layers, and how it was trained")
@@ -159,6 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("weights", type=Path, help="a weights file, for instance weights/reference.npz")
     command.add_argument("--dataset", choices=["auto", *DATASETS], default="auto", help="(default: auto)")
     command.add_argument("--data-dir", type=Path, help="folder with the four MNIST files")
+    threads_flag(command)
     command.set_defaults(command=evaluate)
 
     command = command_parser("warmup", "compile what a network needs, ahead of its first use")
@@ -169,5 +179,6 @@ def _parser() -> argparse.ArgumentParser:
     command = command_parser("predict", "read the digits in each picture")
     command.add_argument("weights", type=Path, help="a weights file, for instance weights/reference.npz")
     command.add_argument("pictures", type=Path, nargs="+", metavar="IMAGE", help="a picture with one digit or several")
+    threads_flag(command)
     command.set_defaults(command=predict)
     return parser

@@ -17,6 +17,7 @@ from nncore.plan import Plan
 from nncore.types import Array, Shape
 
 FORMAT, VERSION = "nncore network", 1
+BATCH = 128  # examples that are predicted at a time, and for which `summary` tells the algorithms
 MANY = 32  # examples, for which convolutions are computed as for any larger number
 WHILE_LOADING = 10e9  # FLOPs that NumPy's part of `predict` manages in the time in which the kernels would be loaded
 
@@ -86,7 +87,7 @@ class Sequential:
                 dy = layer.backward(dy)
         return dy
 
-    def predict(self, x: Array, batch_size: int = 128) -> Array:
+    def predict(self, x: Array, batch_size: int = BATCH) -> Array:
         """The output for any number of examples, worked off in batches: needs the memory of one batch.
 
         In blocks of layers, see `nncore.plan`: faster than `forward`, and the same numbers up to rounding. Changes
@@ -190,17 +191,24 @@ class Sequential:
         return network
 
     def summary(self) -> str:
-        """A table: what each layer is, the shape it puts out, its parameters and its work for one example."""
-        rows = [("layer", "output shape", "parameters", "MFLOP"), ("input", str(self.input_shape), "", "")]
+        """A table: what each layer is, the shape it puts out, its parameters and its work for one example.
+
+        And by which algorithm a batch of BATCH is computed on this machine, where there are several.
+        """
+        rows = [
+            ("layer", "output shape", "parameters", "MFLOP", f"algorithm at batch {BATCH}"),
+            ("input", str(self.input_shape), "", "", ""),
+        ]
         for layer, before, after in zip(self.layers, self.shapes, self.shapes[1:], strict=False):
             if layer.is_activation and len(rows) > 2:
                 rows[-1] = (f"{rows[-1][0]} + {layer.describe()}", *rows[-1][1:])
                 continue
             count, flops = sum(array.size for array in layer.parameters.values()), layer.flops(before)
-            rows.append((layer.describe(), str(after), f"{count:,}", f"{flops / 1e6:.2f}" if flops else ""))
-        widths = [max(len(row[column]) for row in rows) for column in range(4)]
+            work, algorithm = f"{flops / 1e6:.2f}" if flops else "", layer.algorithm_name(before, BATCH)
+            rows.append((layer.describe(), str(after), f"{count:,}", work, algorithm))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
-            f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]:>{widths[3]}}".rstrip()
+            "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, "<<>><", widths, strict=True)).rstrip()
             for row in rows
         ]
         rule = "-" * max(map(len, lines))

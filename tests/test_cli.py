@@ -16,6 +16,7 @@ from nncore.data.idx import write_idx
 from nncore.data.mnist import FILES, load_mnist
 from nncore.gradcheck import SUBJECTS, TOLERANCE, Check
 from nncore.layers import Dense, Flatten
+from nncore.machine import available_threads
 from nncore.metrics import confusion_matrix
 from nncore.models import MODELS, compact
 from nncore.optimizers import Adam
@@ -215,6 +216,23 @@ def test_a_network_that_does_not_read_digits_is_refused(run, tmp_path, command, 
     Sequential([Flatten(), Dense(units)], input_shape).save(path)
     message = run(command, path, *["picture.png"] * (command == "predict"))
     assert_refused(message, path, input_shape, (units,), "(28, 28, 1) to (10,)")
+
+
+# --threads
+
+
+def test_commands_that_compute_take_a_number_of_threads(run, weights, monkeypatch, tmp_path):
+    told = []
+    monkeypatch.setattr(cli, "use_threads", told.append)
+    for command in (["gradcheck", "ReLU"], ["evaluate", weights, "--data-dir", tmp_path], ["predict", weights, "none"]):
+        run(*command)
+        assert told == []
+        run(*command, "--threads=1")
+        assert told == [1]
+        told.clear()
+        status, _, err = run(*command, f"--threads={available_threads() + 1}")
+        assert (status, told) == (2, [])
+        assert f"is not a whole number from 1 to {available_threads()}" in err
 
 
 # warmup

@@ -45,6 +45,7 @@ class OnnxReader(DigitReader):
                 f"ONNX Runtime computes something else from {weights}: the logits differ by {difference}"
             )
         vars(self.network)["predict"] = lambda images: session.run(None, {"images": images})[0]
+        vars(self.network)["warm_up"] = lambda: None
 
 
 def main() -> int:

@@ -137,6 +137,18 @@ def cheapest(x_shape: Shape, kernel_shape: Shape, stride: Pair, padding: Padding
     return "winograd" if by_winograd < by_direct else "direct"
 
 
+def describe(name: str, x_shape: Shape, kernel_shape: Shape, stride: Pair, padding: Padding) -> str:
+    """What `choose` would choose, in words: "direct", "winograd F(6, 3)"."""
+    if name == "auto":
+        name = cheapest(x_shape, kernel_shape, stride, padding)
+    if name != "winograd":
+        return name
+    from nncore.kernels import winograd
+
+    size = reference.output_size((x_shape[1], x_shape[2]), (3, 3), stride, padding)
+    return f"winograd F({winograd.tile_size(size, kernel_shape[2], kernel_shape[3])}, 3)"
+
+
 def multiplies_by_blas(name: str) -> bool:
     """Whether the algorithm of that name leaves its products to BLAS."""
     return name == "im2col" or (name == "auto" and "winograd" not in load())

@@ -83,6 +83,10 @@ class Conv2D(Layer):
         kernel_shape, padding = self.parameters["kernel"].shape, self.pixels(x.shape[1:3])
         return convolution.choose(self.algorithm, x.shape, kernel_shape, self.stride, padding)
 
+    def algorithm_name(self, input_shape: Shape, batch: int) -> str:
+        kernel_shape, padding = self.parameter_shapes(input_shape)["kernel"], self.pixels(input_shape[:2])
+        return convolution.describe(self.algorithm, (batch, *input_shape), kernel_shape, self.stride, padding)
+
     def pixels(self, size: Shape) -> Padding:
         """The padding in pixels, ((top, bottom), (left, right)), for an image of (height, width)."""
         if self.padding == "valid":

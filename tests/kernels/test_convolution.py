@@ -121,6 +121,14 @@ def test_auto_without_simd_is_im2col(monkeypatch):
     assert convolution.choose("auto", *SHAPES) is ALGORITHMS["im2col"]
 
 
+@pytest.mark.skipif(not convolution.SIMD, reason="needs Numba and its SIMD vectors")
+def test_in_words():
+    winograd = f"winograd F({convolution.winograd.tile_size((26, 26), 64, 128)}, 3)"
+    for name, words in (("auto", winograd), ("winograd", winograd), ("im2col", "im2col"), ("direct", "direct")):
+        assert convolution.describe(name, *SHAPES) == words
+    assert convolution.describe("auto", (128, 28, 28, 64), (5, 5, 64, 128), (1, 1), ((0, 0), (0, 0))) == "direct"
+
+
 def test_what_is_not_there():
     with pytest.raises(AttributeError, match="convolution' has no attribute 'fft'"):
         _ = convolution.fft
