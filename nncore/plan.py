@@ -5,12 +5,14 @@
     Conv2D + ReLU + MaxPool2D 2x2 + Dropout
     BatchNorm
     BatchNorm + ReLU
+    Conv2D + ReLU, where the network begins, and one of the above
 
 Layer by layer, the output of a convolution goes out to memory and comes back for the bias, for ReLU, for pooling and
 for dropout. In a block, all of that happens to it while it is still in the cache. The numbers are the same up to
 rounding, dropout's masks to the bit. What has no common kernel runs as it is: a new layer need not know of this.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -20,7 +22,9 @@ from nncore import kernels
 from nncore.kernels import convolution
 from nncore.layers import BatchNorm, Conv2D, Dropout, Layer, MaxPool2D, ReLU
 from nncore.layers.base import positive
-from nncore.types import Array, Shape
+from nncore.types import Array, Padding, Shape
+
+MOST_TAPS = 32  # products for a pixel of a first layer, up to which it is computed faster than fetched from memory
 
 
 class Step(Protocol):
@@ -29,76 +33,111 @@ class Step(Protocol):
     def forward(self, x: Array, training: bool = False) -> Array:
         """As `Layer.forward`."""
 
-    def backward(self, dy: Array) -> Array:
+    def backward(self, dy: Array) -> Any:
         """As `Layer.backward`: fills the gradients of every layer concerned, and returns dx."""
 
 
 class ConvReLU:
-    """y = ReLU(x * w + b), in one go."""
+    """y = ReLU(x * w + b), in one go.
 
-    def __init__(self, conv: Conv2D, relu: ReLU) -> None:
-        self.layers: Sequence[Layer] = (conv, relu)
-        self.conv = conv
+    In front of it may stand `opening`, a block that the network begins with. As far as Winograd's algorithm is used,
+    that is computed in its tiles only.
+    """
+
+    def __init__(self, conv: Conv2D, relu: ReLU, opening: "ConvReLU | None" = None, begins: bool = False) -> None:
+        self.layers: Sequence[Layer] = (*(opening.layers if opening else ()), conv, relu)
+        self.conv, self.opening, self.begins = conv, opening, begins
         self._memory: Any = None
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """As `Layer.forward`."""
-        conv, padding = self.conv, self.conv.pixels(x.shape[1:3])
+        conv = self.conv
         kernel, bias = conv.parameters.values()
-        algorithm = conv.algorithm_for(x)
+        shape = (len(x), *self.opening.conv.output_shape(x.shape[1:])) if self.opening else x.shape
+        algorithm, padding = conv.algorithm_for(shape), conv.pixels(shape[1:3])
         by_winograd = algorithm is convolution.ALGORITHMS.get("winograd")
         y: Array
         if by_winograd:
+            x = opened(self.opening, x, padding)
             y = convolution.winograd.forward_relu(x, kernel, bias, padding)
         else:
+            x = self.opening.forward(x, training) if self.opening else x
             y = kernels.bias_relu(algorithm.forward(x, kernel, conv.stride, padding), bias)
         if training:
             self._memory = x, y, algorithm, by_winograd
         return y
 
-    def backward(self, dy: Array) -> Array:
-        """As `Layer.backward`."""
+    def backward(self, dy: Array) -> Any:
+        """As `Layer.backward`; where the network begins, there may be no dx."""
         (x, y, algorithm, by_winograd), self._memory = recall(self), None
         conv, padding = self.conv, self.conv.pixels(x.shape[1:3])
         kernel = conv.parameters["kernel"]
-        dx: Array
+        dx: Any
         if by_winograd:
             dx, dw, db = convolution.winograd.backward_relu(x, kernel, y, dy, padding)
+            dx = closed(self.opening, dx)
         else:
             dy, db = kernels.bias_relu_backward(dy, y)
-            dx, dw = algorithm.backward(x, kernel, dy, conv.stride, padding)
+            if self.begins and algorithm is convolution.ALGORITHMS.get("direct"):
+                dx, dw = None, convolution.direct.kernel_gradient(x, kernel, dy, conv.stride, padding)
+            else:
+                dx, dw = algorithm.backward(x, kernel, dy, conv.stride, padding)
+            dx = self.opening.backward(dx) if self.opening else dx
         conv.gradients.update(kernel=dw, bias=db)
         return dx
 
 
 class ConvReLUPool:
-    """y = dropout(max-pool(ReLU(x * w + b))), in one go, by Winograd's algorithm; the dropout may be missing."""
+    """y = dropout(max-pool(ReLU(x * w + b))), in one go, by Winograd's algorithm; the dropout may be missing.
 
-    def __init__(self, conv: Conv2D, relu: ReLU, pool: MaxPool2D, dropout: Dropout | None = None) -> None:
-        self.layers: Sequence[Layer] = (conv, relu, pool) if dropout is None else (conv, relu, pool, dropout)
-        self.conv, self.pool, self.dropout = conv, pool, dropout
+    `opening` is as in `ConvReLU`.
+    """
+
+    def __init__(
+        self, layers: tuple[Conv2D, ReLU, MaxPool2D], dropout: Dropout | None, opening: ConvReLU | None
+    ) -> None:
+        self.layers: list[Layer] = [*(opening.layers if opening else ()), *layers, *([dropout] if dropout else [])]
+        (self.conv, _, self.pool), self.dropout, self.opening = layers, dropout, opening
         self._memory: Any = None
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """As `Layer.forward`."""
-        padding, (kernel, bias) = self.conv.pixels(x.shape[1:3]), self.conv.parameters.values()
+        shape = self.opening.conv.output_shape(x.shape[1:]) if self.opening else x.shape[1:]
+        padding, (kernel, bias) = self.conv.pixels(shape[:2]), self.conv.parameters.values()
         kept, scale = None, 1.0
         if training and self.dropout is not None:
-            kept, scale = self.dropout.draw((len(x), *self.pool.output_shape(self.conv.output_shape(x.shape[1:]))))
+            kept, scale = self.dropout.draw((len(x), *self.pool.output_shape(self.conv.output_shape(shape))))
+        x = opened(self.opening, x, padding)
         y: Array
         y, winners = convolution.winograd.forward_pool(x, kernel, bias, padding, kept, scale)
         if training:
             self._memory = x, winners, scale
         return y
 
-    def backward(self, dy: Array) -> Array:
+    def backward(self, dy: Array) -> Any:
         """As `Layer.backward`."""
         (x, winners, scale), self._memory = recall(self), None
         padding, kernel = self.conv.pixels(x.shape[1:3]), self.conv.parameters["kernel"]
-        dx: Array
         dx, dw, db = convolution.winograd.backward_pool(x, kernel, winners, dy, padding, scale)
         self.conv.gradients.update(kernel=dw, bias=db)
+        return closed(self.opening, dx)
+
+
+def opened(opening: ConvReLU | None, x: Array, following: Padding) -> Any:
+    """What Winograd's algorithm reads: x, or a layer between x and it that is not written down."""
+    if opening is None:
+        return x
+    conv = opening.conv
+    kernel, bias = conv.parameters.values()
+    return convolution.first_layer.convolved(x, kernel, bias, conv.pixels(x.shape[1:3]), following)
+
+
+def closed(opening: ConvReLU | None, dx: Any) -> Any:
+    """Hand the opening its gradients, which Winograd's algorithm returns where it had one in the place of x."""
+    if opening is None:
         return dx
+    opening.conv.gradients.update(zip(("kernel", "bias"), dx, strict=True))
+    return None
 
 
 class BatchNormReLU:
@@ -170,12 +209,11 @@ class Plan:
                 x = step.forward(x, training)
         return x
 
-    def backward(self, dy: Array) -> Array:
-        """As `Sequential.backward`."""
+    def backward(self, dy: Array) -> None:
+        """As `Sequential.backward`, but for the gradient of the network's input, which no training needs."""
         with kernels.turn():
             for step in reversed(self.steps):
                 dy = step.backward(dy)
-        return dy
 
     def predict(self, x: Array, batch_size: int = 128) -> Array:
         """As `Sequential.predict`."""
@@ -200,20 +238,40 @@ def blocks(layers: Sequence[Layer], shapes: Sequence[Shape]) -> list[Step]:
             group = layers[at : at + 2]
             if kinds[2:3] == [MaxPool2D] and _pools_on_the_way(group[0], layers[at + 2], shapes[at]):
                 group = layers[at : at + (4 if kinds[3:] == [Dropout] else 3)]
-        steps.append(group[0] if len(group) == 1 else ConvReLU(*group) if len(group) == 2 else ConvReLUPool(*group))
+        opening: Any = None
+        if len(group) > 1 and at == 2 and _opens(steps[0], group[0], shapes[2]):
+            opening = steps.pop()
+        if len(group) == 1:
+            steps.append(group[0])
+        elif len(group) == 2:
+            steps.append(ConvReLU(group[0], group[1], opening, begins=at == 0))
+        else:
+            steps.append(ConvReLUPool(group[:3], group[3] if len(group) == 4 else None, opening))
         at += len(group)
     return steps
 
 
+def _opens(step: Step, following: Conv2D, shape: Shape) -> bool:
+    """Whether the block that a network begins with is computed faster than fetched, for a convolution of `shape`.
+
+    Each pixel takes KH * KW * C products, and is wanted in up to four tiles.
+    """
+    if not isinstance(step, ConvReLU) or step.conv.stride != (1, 1) or not _by_winograd(following, shape):
+        return False
+    return step.conv.algorithm == "auto" and math.prod(step.conv.parameters["kernel"].shape[:3]) <= MOST_TAPS
+
+
+def _by_winograd(conv: Conv2D, shape: Shape) -> bool:
+    """Whether Winograd's algorithm is asked for, or chosen for many images."""
+    return conv.algorithm_for((64, *shape)) is convolution.ALGORITHMS.get("winograd")
+
+
 def _pools_on_the_way(conv: Conv2D, pool: Layer, shape: Shape) -> bool:
-    """Whether Winograd's algorithm is asked for, or chosen for many images, and can pool without much more work.
+    """Whether Winograd's algorithm is used, and can pool without much more work.
 
     Tiles that are pooled have an even size, and may overhang the output more than others do.
     """
-    many = np.broadcast_to(np.zeros(1, conv.parameters["kernel"].dtype), (64, *shape))
-    if pool.config() != {"pool_size": (2, 2), "stride": (2, 2)}:
-        return False
-    if conv.algorithm_for(many) is not convolution.ALGORITHMS.get("winograd"):
+    if pool.config() != {"pool_size": (2, 2), "stride": (2, 2)} or not _by_winograd(conv, shape):
         return False
     (height, width, filters), arithmetic = conv.output_shape(shape), convolution.winograd.arithmetic
     best, even = (convolution.winograd.tile_size((height, width), shape[2], filters, even) for even in (False, True))

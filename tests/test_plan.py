@@ -17,7 +17,7 @@ def deep(seed=0, dtype=np.float64):
     """Every kind of block, with what cannot be one between them."""
     return Sequential(
         [
-            Conv2D(16, 3, algorithm="winograd"),
+            Conv2D(20, (4, 3), padding=((1, 0), (0, 0))),
             ReLU(),
             Conv2D(20, 3, padding="same", algorithm="winograd"),
             ReLU(),
@@ -39,7 +39,7 @@ def deep(seed=0, dtype=np.float64):
             Dropout(0.5),
             Dense(10),
         ],
-        (26, 18, 3),
+        (26, 18, 2),
         seed,
         dtype,
     )
@@ -54,10 +54,10 @@ def lengths(network):
 
 def test_layers_that_have_a_common_kernel_make_a_block():
     network = deep()
-    assert lengths(network) == [2, 3, 4, 2, 1, 1, 2, 1, 1, 1, 1, 1, 1]
-    assert lengths(MODELS["reference"]()) == [2, 4, 2, 1, 1, 1, 1, 1, 1, 1]  # the last: 10 x 10 is best in tiles of 5
+    assert lengths(network) == [5, 4, 2, 1, 1, 2, 1, 1, 1, 1, 1, 1]
+    assert lengths(MODELS["reference"]()) == [6, 2, 1, 1, 1, 1, 1, 1, 1]  # the last: 10 x 10 is best in tiles of 5
     steps = blocks(network.layers, network.shapes)
-    assert [type(layer) for layer in steps[2].layers] == [Conv2D, ReLU, MaxPool2D, Dropout]
+    assert [type(layer) for layer in steps[1].layers] == [Conv2D, ReLU, MaxPool2D, Dropout]
 
 
 class Doubled(Layer):
@@ -90,8 +90,8 @@ def test_the_numbers_masks_and_gradients_are_those_of_the_layers(rng, batch, dty
             loss = SoftmaxCrossEntropy()
             logits = runner.forward(x, training=True)
             loss.forward(logits, labels)
-            dx = runner.backward(loss.backward())
-            results.append({"logits": logits, "dx": dx, **network.gradients(), **network.state()})
+            runner.backward(loss.backward())
+            results.append({"logits": logits, **network.gradients(), **network.state()})
         for name, expected in results[0].items():
             scale = np.abs(expected.astype(np.float64)).max() or 1
             np.testing.assert_allclose(results[1][name] / scale, expected / scale, atol=tolerance, err_msg=name)
@@ -113,7 +113,8 @@ def test_a_convolution_by_another_algorithm_runs_layer_by_layer(rng, algorithm):
     y = networks[0].forward(x, training=True)
     np.testing.assert_array_equal(plan.forward(x, training=True), y)
     dy = rng.standard_normal(y.shape).astype(np.float32)
-    np.testing.assert_allclose(plan.backward(dy), networks[0].backward(dy), rtol=1e-5, atol=1e-6)
+    networks[0].backward(dy)
+    plan.backward(dy)
     for name, gradient in networks[0].gradients().items():
         np.testing.assert_allclose(networks[1].gradients()[name], gradient, rtol=1e-4, atol=1e-5)
 

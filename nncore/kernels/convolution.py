@@ -22,6 +22,7 @@ from nncore.types import Array, Padding, Pair, Shape
 
 if TYPE_CHECKING:
     from nncore.kernels import direct as direct
+    from nncore.kernels import first_layer as first_layer
     from nncore.kernels import winograd as winograd
 
     ALGORITHMS: "dict[str, Algorithm]"
@@ -94,13 +95,13 @@ def load() -> dict[str, Algorithm]:
 
 
 def __getattr__(name: str) -> Any:
-    """What needs Numba, on first use: ALGORITHMS, by name; SIMD, whether all are there; and two of their modules."""
+    """What needs Numba, on first use: ALGORITHMS, by name; SIMD, whether all are there; and their modules."""
     match name:
         case "ALGORITHMS":
             return load()
         case "SIMD":
             return "winograd" in load()
-        case "direct" | "winograd":
+        case "direct" | "first_layer" | "winograd":
             return import_module(f"nncore.kernels.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

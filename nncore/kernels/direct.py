@@ -44,13 +44,13 @@ def forward(x: Array, kernel: Array, stride: Pair, padding: Padding) -> Array:
     kh, kw, channels, filters = kernel.shape
     x = conform("x", x, (*x.shape[:3], channels), x.dtype)
     oh, ow = output_size(x.shape[1:3], (kh, kw), stride, padding)
-    padded, columns = _pad(x, padding), whole_lines(filters, x.dtype)
+    padded, columns = pad(x, padding), whole_lines(filters, x.dtype)
     row = padded.shape[2] * channels
     pixels = _whole_blocks(np.add.outer(np.arange(oh) * stride[0] * row, np.arange(ow) * stride[1] * channels))
     walk = kh, row, kw * channels, 1
     lines = np.zeros((columns // whole_lines(1, x.dtype), kh * kw * channels, whole_lines(1, x.dtype)), x.dtype)
     lines[...] = (
-        _pad(kernel.astype(x.dtype, copy=False), ((0, 0), (0, 0)), columns)
+        pad(kernel.astype(x.dtype, copy=False), ((0, 0), (0, 0)), columns)
         .reshape(lines.shape[1], len(lines), -1)
         .swapaxes(0, 1)
     )
@@ -66,17 +66,19 @@ def backward(x: Array, kernel: Array, dy: Array, stride: Pair, padding: Padding)
     x = conform("x", x, (*x.shape[:3], kernel.shape[2]), x.dtype)
     dy = conform("dy", dy, (len(x), *size, kernel.shape[3]), x.dtype)
     gradient = _gradient_of_few_channels if x.shape[3] < whole_lines(1, x.dtype) // 2 else _gradient_of_channels
-    return gradient(kernel, dy, x.shape, stride, padding), _kernel_gradient(x, kernel, dy, stride, padding)
+    return gradient(kernel, dy, x.shape, stride, padding), kernel_gradient(x, kernel, dy, stride, padding)
 
 
-def _kernel_gradient(x: Array, kernel: Array, dy: Array, stride: Pair, padding: Padding) -> Array:
+def kernel_gradient(x: Array, kernel: Array, dy: Array, stride: Pair, padding: Padding) -> Array:
+    """Dw alone: all that is wanted of a network's first layer."""
     kh, kw, channels, filters = kernel.shape
-    padded, (oh, ow), columns = _pad(x, padding), dy.shape[1:3], whole_lines(filters, x.dtype)
+    x = conform("x", x, (*x.shape[:3], channels), x.dtype)
+    padded, (oh, ow), columns = pad(x, padding), dy.shape[1:3], whole_lines(filters, x.dtype)
     row = padded.shape[2] * channels
     taps = _whole_blocks(np.add.outer(np.arange(kh) * row, np.arange(kw * channels)))
     walk = oh, stride[0] * row, ow, stride[1] * channels
     sums = np.zeros((get_num_threads(), len(taps), columns), x.dtype)
-    lines = _pad(dy, ((0, 0), (0, 0)), columns).reshape(len(dy), oh * ow, columns)
+    lines = pad(dy, ((0, 0), (0, 0)), columns).reshape(len(dy), oh * ow, columns)
     _correlate(BLOCK, padded.reshape(len(x), padded.shape[1] * row), taps, walk, lines, sums)
     dw: Array = sums.sum(axis=0)[: kh * kw * channels, :filters].reshape(kernel.shape)
     return dw
@@ -115,7 +117,7 @@ def _classes(size: int, steps: int, window: int, stride: int, before: int) -> li
     return classes
 
 
-def _pad(x: Array, padding: Padding, channels: int | None = None) -> Array:
+def pad(x: Array, padding: Padding, channels: int | None = None) -> Array:
     """Zeros around images and channels; a negative padding takes rows or columns away. Copied only if it must be."""
     n, height, width, depth = x.shape
     (top, bottom), (left, right) = padding

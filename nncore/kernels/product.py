@@ -2,6 +2,10 @@
 
 A block of ROWS * VECTORS vectors of sums stays in registers. For each step along the inner dimension, a line of VECTORS
 vectors of the right matrix is loaded and meets one number from each row of the left one, spread over all lanes.
+
+What comes from farther away than the core's own caches is asked for one block ahead, on the understanding that a caller
+goes on with the lines of the right matrix that come next in memory or, where results accumulate, with the next rows of
+the result.
 """
 
 from typing import Any
@@ -45,9 +49,14 @@ def _emit_block(
     outer_step, inner_step = (b.mul(step, INDEX(left.bytes)) for step in (outer_step, inner_step))
     rows = [b.load(offsets.pointer([row], INDEX), typ=INDEX) for row in range(ROWS)]
     rows = [b.add(left.origin, b.mul(offset, INDEX(left.bytes))) for offset in rows]
+    following = b.mul(outer_count, inner_count)
+    for at in block if accumulate else []:
+        result.prefetch((ROWS + at[0], at[1]))
 
     def step(_: ir.Value, along: ir.Value, line: ir.Value, *sums: ir.Value) -> list[ir.Value]:
         vectors = [right.load((line, vector * lanes), lanes) for vector in range(VECTORS)]
+        for vector in range(0 if accumulate else VECTORS):
+            right.prefetch((b.add(line, following), vector * lanes))
         numbers = [b.inttoptr(b.add(row, along), left.scalar.as_pointer()) for row in rows]
         factors = [splat(b, b.load(number, align=left.bytes, typ=left.scalar), lanes) for number in numbers]
         products = [factor * vector for factor in factors for vector in vectors]

@@ -9,6 +9,7 @@ Nothing here checks the bounds of an array: a `Window` says whether it lies insi
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -88,6 +89,15 @@ def conform(name: str, array: Any, shape: Shape, dtype: DTypeLike) -> Any:
     return np.ascontiguousarray(array, dtype)
 
 
+def empty(shape: Shape, dtype: DTypeLike) -> Any:
+    """An array that begins a line of the cache: vectors that lie across two lines take twice as long to load."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size + VECTOR_BYTES, np.uint8)
+    start = -memory.ctypes.data % VECTOR_BYTES
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
 class Vector:
     """Numbers in a register. The operators + - * emit instructions, and take a number for a vector of equal ones."""
 
@@ -152,10 +162,11 @@ class Window:
         self.builder, self.axes = builder, axes
         view = context.make_array(kind)(context, builder, array)
         self.shape = cgutils.unpack_tuple(builder, view.shape, kind.ndim)
-        self.strides = cgutils.unpack_tuple(builder, view.strides, kind.ndim)
+        self.strides = list(cgutils.unpack_tuple(builder, view.strides, kind.ndim))
         self.index = [INDEX(at) if isinstance(at, int) else at for at in index]
         self.scalar = context.get_data_type(kind.dtype)
         self.bytes = context.get_abi_sizeof(self.scalar)
+        self.strides[-1] = INDEX(self.bytes)  # the last axis is contiguous; so the compiler knows it
         self.origin = builder.ptrtoint(view.data, INDEX)
         for at, stride in zip(self.index, self.strides, strict=True):
             self.origin = builder.add(self.origin, builder.mul(at, stride))

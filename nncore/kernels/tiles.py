@@ -10,7 +10,7 @@ at the tile in question: `load` and `store` then emit the instructions.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from llvmlite import ir
 from numba import types
@@ -44,15 +44,71 @@ for _field in ("inputs", "outputs", "step", "accumulate"):
     expose(_field)
 
 
+Place: TypeAlias = list[ir.Value]
+
+
+class Opener:
+    """Makes windows, at a place of the images, of the arrays in what was given to a compiled function."""
+
+    def __init__(self, context: Any, builder: ir.IRBuilder) -> None:
+        self.context, self.builder = context, builder
+
+    def __call__(self, field: tuple[Any, ir.Value], index: Place, axes: Sequence[int]) -> Window:
+        return Window(self.context, self.builder, *field, index, axes)
+
+    def half(self, at: Place) -> Place:
+        """The same place in images of half the height and width."""
+        return [at[0], self.builder.ashr(at[1], INDEX(1)), self.builder.ashr(at[2], INDEX(1)), at[3]]
+
+    def scalar(self, field: tuple[Any, ir.Value]) -> ir.Value:
+        """A number."""
+        return field[1]
+
+    def integer(self, field: tuple[Any, ir.Value]) -> ir.Value:
+        """A number of 64 bits."""
+        return self.context.cast(self.builder, field[1], field[0], types.intp)
+
+    def fields(self, kind: Any, value: ir.Value) -> Any:
+        """A NamedTuple of pairs (type, value)."""
+        values = cgutils.unpack_tuple(self.builder, value)
+        return kind.instance_class(*zip(kind.types, values, strict=True))
+
+
+class Plain(NamedTuple):
+    """Images (N, H, W, C), read and written as they are. Compiled functions are given the array alone."""
+
+    images: Any
+
+    def open(self, window: Opener, at: Place) -> "Plain":
+        return Plain(window(self.images, at, (1, 2)))
+
+    def contains(self, size: int, lanes: int) -> ir.Value:
+        return self.images.contains((size, size), lanes)
+
+    def load(self, places: Sequence[Any], lanes: int, masked: bool) -> list[Vector]:
+        return [self.images.load(place, lanes, masked) for place in places]
+
+    def store(self, row: ir.Value, lines: Sequence[Sequence[Vector]], masked: bool, accumulate: bool) -> None:
+        for column, vector in enumerate(lines[0]):
+            before = self.images.load((row, column), vector.lanes, masked) if accumulate else None
+            self.images.store((row, column), before + vector if before else vector, masked)
+
+
 class Rectified(NamedTuple):
     """Read as dy where y > 0 and 0 elsewhere, the backward pass of ReLU. Both (N, H, W, C)."""
 
     dy: Any
     y: Any
 
-    def load(self, place: Sequence[Any], lanes: int, masked: bool) -> Any:
-        dy, y = self.dy.load(place, lanes, masked), self.y.load(place, lanes, masked)
-        return dy.where(y.compare(">", y.full(0)), dy.full(0))
+    def open(self, window: Opener, at: Place) -> "Rectified":
+        return Rectified(window(self.dy, at, (1, 2)), window(self.y, at, (1, 2)))
+
+    def contains(self, size: int, lanes: int) -> ir.Value:
+        return self.dy.contains((size, size), lanes)
+
+    def load(self, places: Sequence[Any], lanes: int, masked: bool) -> list[Vector]:
+        pairs = [(self.dy.load(place, lanes, masked), self.y.load(place, lanes, masked)) for place in places]
+        return [positive(dy, y) for dy, y in pairs]
 
 
 class Unpooled(NamedTuple):
@@ -65,14 +121,24 @@ class Unpooled(NamedTuple):
     winners: Any
     scale: Any
 
-    def load(self, place: Sequence[Any], lanes: int, masked: bool) -> Any:
-        row, column = place
+    def open(self, window: Opener, at: Place) -> "Unpooled":
+        half = window.half(at)
+        return Unpooled(window(self.dy, half, (1, 2)), window(self.winners, half, (1, 2)), window.scalar(self.scale))
+
+    def contains(self, size: int, lanes: int) -> ir.Value:
+        return self.dy.contains((size // 2, size // 2), lanes)
+
+    def load(self, places: Sequence[Any], lanes: int, masked: bool) -> list[Vector]:
+        return [self._load(row, column, lanes, masked) for row, column in places]
+
+    def _load(self, row: int, column: ir.Value, lanes: int, masked: bool) -> Vector:
         b = self.dy.builder
         window = row // 2, b.ashr(column, INDEX(1))
         dy, winners = self.dy.load(window, lanes, masked), self.winners.load(window, lanes, masked)
         code = b.add(BYTE(row % 2 * 2), b.trunc(b.and_(column, INDEX(1)), BYTE))
         won = b.icmp_signed("==", winners.value, splat(b, code, lanes).value)
-        return (dy * splat(b, self.scale, lanes)).where(won, dy.full(0))
+        gradient: Vector = dy * splat(b, self.scale, lanes)
+        return gradient.where(won, dy.full(0))
 
 
 class Activated(NamedTuple):
@@ -81,9 +147,15 @@ class Activated(NamedTuple):
     y: Any
     bias: Any
 
+    def open(self, window: Opener, at: Place) -> "Activated":
+        return Activated(window(self.y, at, (1, 2)), window(self.bias, at[3:], ()))
+
+    def contains(self, size: int, lanes: int) -> ir.Value:
+        return self.y.contains((size, size), lanes)
+
     def store(self, row: ir.Value, lines: Sequence[Sequence[Vector]], masked: bool, accumulate: bool) -> None:
         for column, vector in enumerate(lines[0]):
-            self.y.store((row, column), _relu(vector + self.bias.load((), vector.lanes, masked)), masked)
+            self.y.store((row, column), relu(vector + self.bias.load((), vector.lanes, masked)), masked)
 
 
 class Pooled(NamedTuple):
@@ -99,13 +171,22 @@ class Pooled(NamedTuple):
     kept: Any
     scale: Any
 
+    def open(self, window: Opener, at: Place) -> "Pooled":
+        half = window.half(at)
+        y, winners = (window(field, half, (1, 2)) for field in (self.y, self.winners))
+        kept = None if self.kept[0] == types.none else window(self.kept, half, (1, 2))
+        return Pooled(y, winners, window(self.bias, at[3:], ()), kept, window.scalar(self.scale))
+
+    def contains(self, size: int, lanes: int) -> ir.Value:
+        return self.y.contains((size // 2, size // 2), lanes)
+
     def store(self, row: ir.Value, lines: Sequence[Sequence[Vector]], masked: bool, accumulate: bool) -> None:
         b, lanes = self.y.builder, lines[0][0].lanes
         bias, scale = self.bias.load((), lanes, masked), splat(b, self.scale, lanes)
         nobody = splat(b, BYTE(NOBODY), lanes)
         for column in range(0, len(lines[0]), 2):
             place = b.ashr(row, INDEX(1)), column // 2
-            window = [_relu(line[column + i] + bias) for line in lines for i in range(2)]
+            window = [relu(line[column + i] + bias) for line in lines for i in range(2)]
             largest, winner = window[0], nobody.full(0)
             for code, value in enumerate(window[1:], start=1):
                 larger = b.or_(value.compare(">", largest), value.compare("!=", value))  # a NaN must show
@@ -120,24 +201,15 @@ class Pooled(NamedTuple):
             self.winners.store(place, winner, masked)
 
 
-def _relu(vector: Vector) -> Vector:
+def relu(vector: Vector) -> Vector:
     """Zero where the vector is negative: in this form, a NaN stays one."""
     zero = vector.full(0)
     return zero.where(vector.compare("<", zero), vector)
 
 
-class _Plain(NamedTuple):
-    """Read and written as they are."""
-
-    images: Any
-
-    def load(self, place: Sequence[Any], lanes: int, masked: bool) -> Any:
-        return self.images.load(place, lanes, masked)
-
-    def store(self, row: ir.Value, lines: Sequence[Sequence[Vector]], masked: bool, accumulate: bool) -> None:
-        for column, vector in enumerate(lines[0]):
-            before = self.images.load((row, column), vector.lanes, masked) if accumulate else None
-            self.images.store((row, column), before + vector if before else vector, masked)
+def positive(dy: Vector, y: Vector) -> Vector:
+    """The gradient that ReLU passes on, where it gave y."""
+    return dy.where(y.compare(">", y.full(0)), dy.full(0))
 
 
 def _transform(typingctx: Any, kind: Any, source: Any, source_at: Any, target: Any, target_at: Any) -> Any:
@@ -149,13 +221,15 @@ def _transform(typingctx: Any, kind: Any, source: Any, source_at: Any, target: A
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         _, *kinds = signature.args
-        source, target = (
-            _open(
-                context, builder, kinds[i], arguments[i + 1], unpack(context, builder, kinds[i + 1], arguments[i + 2])
-            )
-            for i in (0, 2)
-        )
-        inside = builder.and_(_contains(source, kind.value.inputs), _contains(target, kind.value.outputs))
+        opener, ends = Opener(context, builder), []
+        for i in (0, 2):
+            images, at = arguments[i + 1], unpack(context, builder, kinds[i + 1], arguments[i + 2])
+            plain = isinstance(kinds[i], types.Array)
+            given = Plain((kinds[i], images)) if plain else opener.fields(kinds[i], images)
+            ends.append(given.open(opener, at))
+        source, target = ends
+        lanes = _lanes(source)
+        inside = builder.and_(source.contains(kind.value.inputs, lanes), target.contains(kind.value.outputs, lanes))
         with builder.if_else(inside) as branches:
             for branch, masked in zip(branches, (False, True), strict=True):
                 with branch:
@@ -168,27 +242,8 @@ def _transform(typingctx: Any, kind: Any, source: Any, source_at: Any, target: A
 transform: Any = intrinsic(_transform)
 
 
-def _open(context: Any, builder: ir.IRBuilder, kind: Any, value: ir.Value, at: list[ir.Value]) -> Any:
-    """The same tuple with windows at a place in the stead of arrays; of an array alone, _Plain."""
-    n, i, j, c = at
-    if isinstance(kind, types.Array):
-        return _Plain(Window(context, builder, kind, value, [n, i, j, c], (1, 2)))
-    half = builder.ashr(i, INDEX(1)), builder.ashr(j, INDEX(1))
-    i, j = half if kind.instance_class in (Unpooled, Pooled) else (i, j)
-    fields: list[Any] = []
-    for field_kind, field in zip(kind.types, cgutils.unpack_tuple(builder, value), strict=True):
-        if isinstance(field_kind, types.Array):
-            index, axes = ([n, i, j, c], (1, 2)) if field_kind.ndim == 4 else ([c], ())
-            fields.append(Window(context, builder, field_kind, field, index, axes))
-        else:
-            fields.append(None if field_kind == types.none else field)
-    return kind.instance_class(*fields)
-
-
-def _contains(images: Any, size: int) -> ir.Value:
-    """Whether a tile and its lanes lie inside the images."""
-    size = size // 2 if isinstance(images, Unpooled | Pooled) else size
-    return images[0].contains((size, size), VECTOR_BYTES // images[0].bytes)
+def _lanes(source: Any) -> int:
+    return VECTOR_BYTES // int(source[0].bytes)
 
 
 def _emit(builder: ir.IRBuilder, kind: Transform, source: Any, target: Any, masked: bool) -> None:
@@ -197,8 +252,7 @@ def _emit(builder: ir.IRBuilder, kind: Transform, source: Any, target: Any, mask
     Columns and rows are gone through by loops in the compiled code: that is as fast as one long list of instructions,
     which needs more registers than there are, and compiles in a fraction of the time.
     """
-    first = source[0]
-    lanes = VECTOR_BYTES // first.bytes
+    first, lanes = source[0], _lanes(source)
     vector = ir.VectorType(first.scalar, lanes)
     between = cgutils.alloca_once(builder, ir.ArrayType(vector, kind.inputs * kind.outputs))
 
@@ -209,10 +263,10 @@ def _emit(builder: ir.IRBuilder, kind: Transform, source: Any, target: Any, mask
 
     with cgutils.for_range(builder, INDEX(kind.inputs)) as columns:
         column = columns.index
-        if kind.step and not masked and isinstance(source, _Plain):
+        if kind.step and not masked and isinstance(source, Plain):
             for row in range(kind.inputs):
                 first.prefetch((row, builder.add(column, INDEX(kind.step))))
-        values = [source.load((row, column), lanes, masked) for row in range(kind.inputs)]
+        values = source.load([(row, column) for row in range(kind.inputs)], lanes, masked)
         for row, value in enumerate(apply(kind.matrix, values)):
             builder.store(value.value, cell(row, column))
     together = 2 if isinstance(target, Pooled) else 1

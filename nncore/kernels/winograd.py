@@ -18,23 +18,34 @@ Source: Lavin & Gray 2015, arXiv 1509.09308, sections 4 and 5.
 
 import functools
 import math
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numba import get_num_threads
 from numpy.typing import DTypeLike
 
 from nncore.kernels.cook_toom import POINTS, cook_toom, transpose
+from nncore.kernels.first_layer import Convolved
 from nncore.kernels.reference import output_size
-from nncore.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, Constant, conform
+from nncore.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, Constant, conform, empty
 from nncore.kernels.tiles import Activated, Pooled, Rectified, Transform, Unpooled
-from nncore.kernels.winograd_passes import backward_pass, forward_pass, transform_kernel, transform_sums
+from nncore.kernels.winograd_passes import (
+    STAGGER,
+    backward_pass,
+    backward_pass_to_first,
+    forward_pass,
+    transform_kernel,
+    transform_sums,
+)
 from nncore.types import Array, Integers, Mask, Padding, Pair
 
 LINE = VECTORS * VECTOR_BYTES
-FORWARD_BYTES, BACKWARD_BYTES = 2**19, 3 * 2**19
-"""What the planes of a chunk may take in either pass, measured on cores with 2 MiB of second-level cache: in the
-backward pass, longer chunks load and store the sums dU less often."""
+Images: TypeAlias = Any  # Array | Convolved
+"""In the place of images x may stand a first layer: then that of dx is taken by the gradients (kernel, bias) of it."""
+
+CHUNK_BYTES = 5 * 2**18
+"""What the planes of a chunk may take, measured on cores with 2 MiB of second-level cache. Shorter chunks load the
+weights more often, and in the backward pass the sums dU; of longer ones, less stays in the cache."""
 
 
 @functools.cache
@@ -66,43 +77,43 @@ def tile_size(size: Pair, channels: int, filters: int, even: bool = False) -> in
     return min((m for m in POINTS if not (even and m % 2)), key=lambda m: arithmetic(m, size, channels, filters))
 
 
-def forward(x: Array, kernel: Array, stride: Pair, padding: Padding) -> Array:
+def forward(x: Images, kernel: Array, stride: Pair, padding: Padding) -> Array:
     """`reference.conv2d` for kernels (3, 3, C, F) and stride (1, 1)."""
-    y = np.empty((len(x), *_output_size(x, padding), kernel.shape[3]), x.dtype)
+    y = empty((x.shape[0], *_output_size(x, padding), kernel.shape[3]), x.dtype)
     return _forward(x, kernel, padding, y, y, tile_size(y.shape[1:3], *kernel.shape[2:]))
 
 
-def backward(x: Array, kernel: Array, dy: Array, stride: Pair, padding: Padding) -> tuple[Array, Array]:
+def backward(x: Images, kernel: Array, dy: Array, stride: Pair, padding: Padding) -> tuple[Array, Array]:
     """`reference.conv2d_backward` for kernels (3, 3, C, F) and stride (1, 1)."""
     size = _output_size(x, padding)
-    dy = conform("dy", dy, (len(x), *size, kernel.shape[3]), x.dtype)
+    dy = conform("dy", dy, (x.shape[0], *size, kernel.shape[3]), x.dtype)
     dx, dw, _ = _backward(x, kernel, padding, dy, tile_size(size, *kernel.shape[2:]))
     return dx, dw
 
 
-def forward_relu(x: Array, kernel: Array, bias: Array, padding: Padding) -> Array:
+def forward_relu(x: Images, kernel: Array, bias: Array, padding: Padding) -> Array:
     """The convolution, its bias (F,) and ReLU in one: y (N, OH, OW, F)."""
-    y = np.empty((len(x), *_output_size(x, padding), kernel.shape[3]), x.dtype)
+    y = empty((x.shape[0], *_output_size(x, padding), kernel.shape[3]), x.dtype)
     bias = conform("bias", bias, kernel.shape[3:], x.dtype)
     return _forward(x, kernel, padding, y, Activated(y, bias), tile_size(y.shape[1:3], *kernel.shape[2:]))
 
 
-def backward_relu(x: Array, kernel: Array, y: Array, dy: Array, padding: Padding) -> tuple[Array, Array, Array]:
+def backward_relu(x: Images, kernel: Array, y: Array, dy: Array, padding: Padding) -> tuple[Array, Array, Array]:
     """The gradients (dx, dw, dbias) of `forward_relu`, which gave y."""
-    shape = (len(x), *_output_size(x, padding), kernel.shape[3])
+    shape = (x.shape[0], *_output_size(x, padding), kernel.shape[3])
     source = Rectified(conform("dy", dy, shape, x.dtype), conform("y", y, shape, x.dtype))
     return _backward(x, kernel, padding, source, tile_size(shape[1:3], *kernel.shape[2:]))
 
 
 def forward_pool(
-    x: Array, kernel: Array, bias: Array, padding: Padding, kept: Mask | None = None, scale: float = 1.0
+    x: Images, kernel: Array, bias: Array, padding: Padding, kept: Mask | None = None, scale: float = 1.0
 ) -> tuple[Array, Integers]:
     """As `forward_relu`, and 2x2 max-pooling, and dropout: y is multiplied by `scale` where `kept` and zero elsewhere.
 
     Returns y (N, OH // 2, OW // 2, F), which is the shape of `kept` too, and its winners (int8; see `tiles.Pooled`).
     """
     oh, ow = _output_size(x, padding)
-    y = np.empty((len(x), oh // 2, ow // 2, kernel.shape[3]), x.dtype)
+    y = empty((x.shape[0], oh // 2, ow // 2, kernel.shape[3]), x.dtype)
     winners = np.empty(y.shape, np.int8)
     kept = conform("kept", kept, y.shape, np.bool_) if kept is not None else None
     target = Pooled(y, winners, conform("bias", bias, kernel.shape[3:], x.dtype), kept, x.dtype.type(scale))
@@ -110,11 +121,11 @@ def forward_pool(
 
 
 def backward_pool(
-    x: Array, kernel: Array, winners: Integers, dy: Array, padding: Padding, scale: float = 1.0
+    x: Images, kernel: Array, winners: Integers, dy: Array, padding: Padding, scale: float = 1.0
 ) -> tuple[Array, Array, Array]:
     """The gradients (dx, dw, dbias) of `forward_pool`, which gave the winners."""
     oh, ow = _output_size(x, padding)
-    shape = len(x), oh // 2, ow // 2, kernel.shape[3]
+    shape = x.shape[0], oh // 2, ow // 2, kernel.shape[3]
     dy, winners = conform("dy", dy, shape, x.dtype), conform("winners", winners, shape, np.int8)
     source = Unpooled(dy, winners, x.dtype.type(scale))
     return _backward(x, kernel, padding, source, _pooled_tile_size(dy, kernel))
@@ -124,50 +135,70 @@ def _pooled_tile_size(y: Array, kernel: Array) -> int:
     return tile_size((2 * y.shape[1], 2 * y.shape[2]), kernel.shape[2], kernel.shape[3], even=True)
 
 
-def _output_size(x: Array, padding: Padding) -> Pair:
+def _output_size(x: Images, padding: Padding) -> Pair:
     return output_size(x.shape[1:3], (3, 3), (1, 1), padding)
 
 
-def _forward(x: Array, kernel: Array, padding: Padding, y: Array, target: Any, m: int) -> Array:
+def _forward(x: Images, kernel: Array, padding: Padding, y: Array, target: Any, m: int) -> Array:
     transforms, ((top, _), (left, _)), (channels, filters) = _transforms(m), padding, kernel.shape[2:]
     grid, workers = _grid(x, padding, m), get_num_threads()
-    tiles, depth = -(-len(x) * math.prod(grid) // workers), channels + LINE // x.itemsize
-    chunk = _chunk(tiles, FORWARD_BYTES // ((m + 2) ** 2 * depth * x.itemsize))
-    kinds, x = (transforms["read x"], transforms["write y"]), conform("x", x, (*x.shape[:3], channels), x.dtype)
-    forward_pass(*kinds, x, _weights(kernel, m, x.dtype), target, filters, (top, left), grid, workers, chunk)
+    images, weights, kinds = x.shape[0], _weights(kernel, m, x.dtype), (transforms["read x"], transforms["write y"])
+    chunk = _chunk(-(-images * math.prod(grid) // workers), weights, channels + filters)
+    forward_pass(*kinds, _source(x, channels), images, weights, target, filters, (top, left), grid, workers, chunk)
     return y
 
 
-def _backward(x: Array, kernel: Array, padding: Padding, dy: Any, m: int) -> tuple[Array, Array, Array]:
+def _backward(x: Images, kernel: Array, padding: Padding, dy: Any, m: int) -> tuple[Any, Array, Array]:
     transforms, ((top, _), (left, _)), (channels, filters) = _transforms(m), padding, kernel.shape[2:]
-    grid, workers, n, line = _grid(x, padding, m), get_num_threads(), m + 2, LINE // x.itemsize
-    tiles, depth = -(-len(x) // workers) * math.prod(grid), channels + filters + line
-    chunk = _chunk(tiles, BACKWARD_BYTES // (n * n * depth * x.itemsize))
-    x = conform("x", x, (*x.shape[:3], channels), x.dtype)
-    dx, blocks = np.empty(x.shape, x.dtype), -(-filters // line)
-    sums = np.zeros((workers, blocks, n, n, -(-channels // ROWS) * ROWS, line), x.dtype)
-    dbias = np.zeros((workers, blocks * line), x.dtype)
-    kinds, weights = (transforms["read x"], transforms["read dy"], transforms["write dx"]), kernel.swapaxes(2, 3)
-    backward_pass(*kinds, x, dy, _weights(weights, m, x.dtype), dx, sums, dbias, (top, left), grid, chunk)
+    grid, workers, weights = _grid(x, padding, m), get_num_threads(), _weights(kernel.swapaxes(2, 3), m, x.dtype)
+    chunk = _chunk(-(-x.shape[0] // workers) * math.prod(grid), weights, channels + filters)
+    line = weights.shape[4]
+    sums = _matrices(workers, m, -(-filters // line), -(-channels // ROWS) * ROWS, line, x.dtype)
+    dbias = np.zeros((workers, sums.shape[3] * line), x.dtype)
+    kinds, origin = (transforms["read x"], transforms["read dy"], transforms["write dx"]), (top, left)
+    dx: Any
+    if isinstance(x, Convolved):
+        dfirst = np.zeros((workers, *x.kernel.shape), x.dtype), np.zeros((workers, *x.bias.shape), x.dtype)
+        backward_pass_to_first(*kinds, x, dy, weights, channels, *dfirst, sums, dbias, origin, grid, chunk)
+        dx = x.gradients(dfirst[0].sum(axis=0), dfirst[1].sum(axis=0), channels)
+    else:
+        dx = empty(x.shape, x.dtype)
+        backward_pass(*kinds, _source(x, channels), dy, weights, dx, sums, dbias, origin, grid, chunk)
     dw = np.empty((3, 3, channels, filters), x.dtype)
     transform_sums(transforms["write dw"], sums, dw)
     return dx, dw, dbias.sum(axis=0)[:filters]
 
 
-def _grid(x: Array, padding: Padding, m: int) -> Pair:
+def _source(x: Images, channels: int) -> Images:
+    return x if isinstance(x, Convolved) else conform("x", x, (*x.shape[:3], channels), x.dtype)
+
+
+def _grid(x: Images, padding: Padding, m: int) -> Pair:
     """How many rows and columns of tiles cover the output."""
     oh, ow = _output_size(x, padding)
     return -(-oh // m), -(-ow // m)
 
 
-def _chunk(share: int, fitting: int) -> int:
-    """How many of its share of tiles a worker takes at a time: as many as fit the cache, in whole blocks."""
+def _chunk(share: int, weights: Array, depth: int) -> int:
+    """How many of its share of tiles a worker takes at a time, in whole blocks: as many as fit the cache.
+
+    depth: the numbers that every element of a tile has in all planes together.
+    """
+    fitting: int = CHUNK_BYTES // (weights.shape[0] ** 2 * depth * weights.itemsize)
     return max(1, min(fitting // ROWS, -(-share // ROWS))) * ROWS
 
 
 def _weights(kernel: Array, m: int, dtype: DTypeLike) -> Array:
-    """U = G w G^T (blocks, n, n, C, line), for `forward_pass`."""
+    """U = G w G^T (n, n, blocks, C, line), for `forward_pass`."""
     line = LINE // np.dtype(dtype).itemsize
-    weights = np.empty((-(-kernel.shape[3] // line), m + 2, m + 2, kernel.shape[2], line), dtype)
+    weights: Array = _matrices(1, m, -(-kernel.shape[3] // line), kernel.shape[2], line, dtype)[0]
     transform_kernel(_transforms(m)["read w"], conform("kernel", kernel, (3, 3, *kernel.shape[2:]), dtype), weights)
     return weights
+
+
+def _matrices(count: int, m: int, blocks: int, rows: int, line: int, dtype: DTypeLike) -> Array:
+    """An empty array (count, n, n, blocks, rows, line), a matrix for each element of a tile, with gaps in between."""
+    n, bytes_of_one = m + 2, np.dtype(dtype).itemsize
+    gap = STAGGER // bytes_of_one
+    flat: Array = empty((count, n, n, blocks * rows * line + gap), dtype)
+    return flat[..., : blocks * rows * line].reshape(count, n, n, blocks, rows, line)

@@ -10,6 +10,7 @@ import numpy as np
 from numba import int64, njit, prange
 
 from nncore.kernels.cache import CACHE
+from nncore.kernels.first_layer import ConvolvedGradient
 from nncore.kernels.product import multiply, multiply_add
 from nncore.kernels.simd import ROWS, VECTOR_BYTES
 from nncore.kernels.tiles import transform
@@ -62,42 +63,37 @@ def gather(read: Any, images: Any, origin: Pair, grid: Pair, tiles: Pair, channe
 
 
 @njit(nogil=True, error_model="numpy")
-def scatter(
-    write: Any, planes: Array, images: Any, origin: Pair, grid: Pair, tiles: Pair, channels: int, start: int
-) -> None:
-    """Transform planes into tiles of the images' channels from `start` on, of which there are `channels` in all."""
+def scatter(write: Any, planes: Array, images: Any, origin: Pair, grid: Pair, tiles: Pair, channels: int) -> None:
+    """Transform planes into tiles of images."""
     for t in range(tiles[0], tiles[1]):
         image, i, j = place(t, grid, write.step)
-        for c in range(start, min(channels, start + planes.shape[3]), VECTOR_BYTES // planes.itemsize):
-            transform(write, planes, (t - tiles[0], 0, 0, c - start), images, (image, i - origin[0], j - origin[1], c))
+        for c in range(0, channels, VECTOR_BYTES // planes.itemsize):
+            transform(write, planes, (t - tiles[0], 0, 0, c), images, (image, i - origin[0], j - origin[1], c))
 
 
 @njit(nogil=True, error_model="numpy")
-def multiply_planes(left: Array, rows: Integers, depth: int, weights: Array, products: Array) -> None:
-    """products[t, a, b] = left[t, a, b] @ weights[a, b], for all a, b."""
-    for a in range(weights.shape[0]):
-        for b in range(weights.shape[1]):
-            for t in range(0, len(rows), ROWS):
-                walk = 1, 0, depth, 1
-                multiply(left[:, a, b], rows, walk, weights[a, b], (0, 0), products[:, a, b], (t, 0))
+def multiply_plane(left: Array, rows: Integers, depth: int, weights: Array, product: Array) -> None:
+    """Product (tiles, columns) = left (tiles, depth) @ weights (blocks, depth, columns of a block)."""
+    for block in range(len(weights)):
+        for t in range(0, len(rows), ROWS):
+            multiply(left, rows, (1, 0, depth, 1), weights[block], (0, 0), product, (t, block * weights.shape[2]))
 
 
 @njit(nogil=True, error_model="numpy")
-def correlate_planes(left: Array, columns: Integers, count: int, right: Array, start: int, sums: Array) -> None:
-    """sums[a, b] += the sum over t < count of left[t, a, b]^T right[t, a, b, start:], for all a, b."""
-    step = left.strides[0] // left.itemsize
-    for a in range(sums.shape[0]):
-        for b in range(sums.shape[1]):
-            for c in range(0, len(columns), ROWS):
-                walk = 1, 0, count, step
-                multiply_add(left[:, a, b], columns, walk, right[:, a, b], (0, start), sums[a, b], (c, 0))
+def correlate_plane(left: Array, columns: Integers, count: int, right: Array, sums: Array) -> None:
+    """Sums (blocks, C, columns of a block) += left[:count]^T @ right[:count]."""
+    walk = 1, 0, count, left.strides[0] // left.itemsize
+    for block in range(len(sums)):
+        for c in range(0, len(columns), ROWS):
+            multiply_add(left, columns, walk, right, (0, block * sums.shape[2]), sums[block], (c, 0))
 
 
 @njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
 def forward_pass(
     read: Any,
     write: Any,
-    x: Array,
+    x: Any,
+    images: int,
     weights: Array,
     y: Any,
     filters: int,
@@ -106,25 +102,71 @@ def forward_pass(
     workers: int,
     chunk: int,
 ) -> None:
-    """Convolve x (N, H, W, C), which the first tile overhangs by `origin`, into y, which `transform` can write.
+    """Convolve x, which `transform` can read and the first tile overhangs by `origin`, into y, which it can write.
 
-    weights: (blocks, n, n, C, VECTORS * lanes) from `transform_kernel`. grid: the rows and columns of tiles of an
+    weights: (n, n, blocks, C, VECTORS * lanes) from `transform_kernel`. grid: the rows and columns of tiles of an
     image. chunk: how many tiles a worker takes at a time.
     """
-    blocks, size, _, depth, columns = weights.shape
-    line = round_up(depth, VECTOR_BYTES // x.itemsize)
-    tiles = len(x) * grid[0] * grid[1]
+    size, _, blocks, depth, columns = weights.shape
+    line = round_up(depth, VECTOR_BYTES // weights.itemsize)
+    tiles = images * grid[0] * grid[1]
     for each in prange(workers):
         worker: Any = int64(each)  # as it comes, it is unsigned and would make floats of all that follows
-        planes, products = empty_planes(chunk, size, line, x), empty_planes(chunk, size, columns, x)
+        planes, products = (
+            empty_planes(chunk, size, line, weights),
+            empty_planes(chunk, size, blocks * columns, weights),
+        )
         stop: int = tiles * (worker + 1) // workers
         for first in range(tiles * worker // workers, stop, chunk):
             these = first, min(first + chunk, stop)
             rows = rows_of(these[1] - first, line)
             gather(read, x, origin, grid, these, depth, planes)
-            for block in range(blocks):
-                multiply_planes(planes, rows, depth, weights[block], products)
-                scatter(write, products, y, (0, 0), grid, these, filters, block * columns)
+            for a in range(size):
+                for b in range(size):
+                    multiply_plane(planes[:, a, b], rows, depth, weights[a, b], products[:, a, b])
+            scatter(write, products, y, (0, 0), grid, these, filters)
+
+
+@njit(nogil=True, error_model="numpy")
+def backward_share(
+    read_x: Any,
+    read_dy: Any,
+    write_dx: Any,
+    x: Any,
+    dy: Any,
+    weights: Array,
+    dx: Any,
+    sums: Array,
+    dbias: Array,
+    origin: Pair,
+    grid: Pair,
+    images: Pair,
+    depth: int,
+    chunk: int,
+) -> None:
+    """One worker's part of a backward pass: images[0] up to images[1]."""
+    size, _, blocks, _, columns = sums.shape
+    left, right = round_up(depth, VECTOR_BYTES // sums.itemsize), blocks * columns
+    x_planes, dy_planes = empty_planes(chunk, size, left, sums), empty_planes(chunk, size, right, sums)
+    taps, stop = rows_of(depth, 1), images[1] * grid[0] * grid[1]
+    for a in range(size):
+        for b in range(size):
+            sums[a, b] = 0
+    for first in range(images[0] * grid[0] * grid[1], stop, chunk):
+        these = first, min(first + chunk, stop)
+        count = these[1] - first
+        gather(read_x, x, origin, grid, these, depth, x_planes)
+        gather(read_dy, dy, (0, 0), grid, these, right, dy_planes)
+        for t in range(count):
+            for k in range(right):
+                dbias[k] += dy_planes[t, 1, 1, k]
+        rows = rows_of(count, right)
+        for a in range(size):
+            for b in range(size):
+                x_plane, dy_plane = x_planes[:, a, b], dy_planes[:, a, b]
+                correlate_plane(x_plane, taps, count, dy_plane, sums[a, b])
+                multiply_plane(dy_plane, rows, weights.shape[3], weights[a, b], x_plane)  # dV takes the place of V
+        scatter(write_dx, x_planes, dx, origin, grid, these, depth)
 
 
 @njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
@@ -144,57 +186,65 @@ def backward_pass(
 ) -> None:
     """From x and dy, which `transform` can read: dx, and for each worker the parts of dw and of the bias's gradient.
 
-    weights: (blocks, n, n, F, VECTORS * lanes), from the kernel with channels and filters swapped.
-    sums: zeros (workers, blocks, n, n, C rounded up to ROWS, VECTORS * lanes), to be filled with dU.
+    weights: (n, n, blocks, F, VECTORS * lanes), from the kernel with channels and filters swapped.
+    sums: (workers, n, n, blocks, C rounded up to ROWS, VECTORS * lanes), to be filled with dU.
     dbias: zeros (workers, blocks * VECTORS * lanes).
     """
-    workers, blocks, size, _, _, columns = sums.shape
-    depth, filters = x.shape[3], weights.shape[3]
-    left, right = round_up(depth, VECTOR_BYTES // x.itemsize), blocks * columns
-    for each in prange(workers):
-        worker: Any = int64(each)
-        x_planes, dy_planes = empty_planes(chunk, size, left, x), empty_planes(chunk, size, right, x)
-        products, taps = empty_planes(chunk, size, columns, x), rows_of(depth, 1)
-        # Whole images only, as the tiles of dx overlap.
-        images = len(x) * worker // workers, len(x) * (worker + 1) // workers
-        for n in range(images[0], images[1]):
-            dx[n] = 0
-        stop = images[1] * grid[0] * grid[1]
-        for first in range(images[0] * grid[0] * grid[1], stop, chunk):
-            these = first, min(first + chunk, stop)
-            count = these[1] - first
-            gather(read_x, x, origin, grid, these, depth, x_planes)
-            gather(read_dy, dy, (0, 0), grid, these, right, dy_planes)
-            for block in range(blocks):
-                correlate_planes(x_planes, taps, count, dy_planes, block * columns, sums[worker, block])
-            for t in range(count):
-                for k in range(right):
-                    dbias[worker, k] += dy_planes[t, 1, 1, k]
-            rows = rows_of(count, right)
-            for block in range(len(weights)):
-                multiply_planes(dy_planes, rows, filters, weights[block], products)
-                scatter(write_dx, products, dx, origin, grid, these, depth, block * columns)
+    for each in prange(len(sums)):
+        w: Any = int64(each)
+        images = len(x) * w // len(sums), len(x) * (w + 1) // len(sums)  # whole ones, as the tiles of dx overlap
+        dx[images[0] : images[1]] = 0
+        kinds = read_x, read_dy, write_dx
+        backward_share(*kinds, x, dy, weights, dx, sums[w], dbias[w], origin, grid, images, x.shape[3], chunk)
+
+
+@njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
+def backward_pass_to_first(
+    read_x: Any,
+    read_dy: Any,
+    write_dx: Any,
+    x: Any,
+    dy: Any,
+    weights: Array,
+    channels: int,
+    dkernel: Array,
+    dfirst: Array,
+    sums: Array,
+    dbias: Array,
+    origin: Pair,
+    grid: Pair,
+    chunk: int,
+) -> None:
+    """`backward_pass` for a `Convolved` x: in the place of dx, for each worker the gradients of its kernel and bias.
+
+    dkernel: zeros (workers, KH, KW * C, F), dfirst: zeros (workers, F).
+    """
+    for each in prange(len(sums)):
+        w: Any = int64(each)
+        images = len(x.x) * w // len(sums), len(x.x) * (w + 1) // len(sums)
+        dx, kinds = ConvolvedGradient(x, dkernel[w], dfirst[w]), (read_x, read_dy, write_dx)
+        backward_share(*kinds, x, dy, weights, dx, sums[w], dbias[w], origin, grid, images, channels, chunk)
 
 
 @njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
 def transform_kernel(read: Any, kernel: Array, weights: Array) -> None:
-    """weights[block, :, :, c] = G w G^T for w = kernel[:, :, c, block], kernel (3, 3, C, F)."""
+    """weights[:, :, block, c] = G w G^T for w = kernel[:, :, c, block], kernel (3, 3, C, F)."""
     images, columns = kernel.transpose(2, 0, 1, 3), weights.shape[4]
     for each in prange(kernel.shape[2]):
         c = int64(each)
-        for f in range(0, weights.shape[0] * columns, VECTOR_BYTES // kernel.itemsize):
-            target = weights[f // columns].transpose(2, 0, 1, 3)
+        for f in range(0, weights.shape[2] * columns, VECTOR_BYTES // kernel.itemsize):
+            target = weights[:, :, f // columns].transpose(2, 0, 1, 3)
             transform(read, images, (c, 0, 0, f), target, (c, 0, 0, f % columns))
 
 
 @njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
 def transform_sums(write: Any, sums: Array, dkernel: Array) -> None:
-    """dkernel[:, :, c, f] = the sum over workers of G^T sums[worker, block of f, :, :, c] G."""
+    """dkernel[:, :, c, f] = the sum over workers of G^T sums[worker, :, :, block of f, c] G."""
     dkernel[:] = 0
     images, columns = dkernel.transpose(2, 0, 1, 3), sums.shape[5]
     for each in prange(dkernel.shape[2]):
         c = int64(each)
         for f in range(0, dkernel.shape[3], VECTOR_BYTES // dkernel.itemsize):
             for worker in range(len(sums)):
-                source = sums[worker, f // columns].transpose(2, 0, 1, 3)
+                source = sums[worker, :, :, f // columns].transpose(2, 0, 1, 3)
                 transform(write, source, (c, 0, 0, f % columns), images, (c, 0, 0, f))

@@ -63,7 +63,7 @@ class Conv2D(Layer):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         w = self.parameters["kernel"]
-        y = self.algorithm_for(x).forward(x, w, self.stride, self.pixels(x.shape[1:3]))
+        y = self.algorithm_for(x.shape).forward(x, w, self.stride, self.pixels(x.shape[1:3]))
         if self.use_bias:
             y += self.parameters["bias"]
         self.remember(training, x)
@@ -72,16 +72,16 @@ class Conv2D(Layer):
     def backward(self, dy: Array) -> Array:
         (x,) = self.recall()
         w = self.parameters["kernel"]
-        dx, dw = self.algorithm_for(x).backward(x, w, dy, self.stride, self.pixels(x.shape[1:3]))
+        dx, dw = self.algorithm_for(x.shape).backward(x, w, dy, self.stride, self.pixels(x.shape[1:3]))
         self.gradients["kernel"] = dw
         if self.use_bias:
             self.gradients["bias"] = dy.sum(axis=(0, 1, 2))
         return dx
 
-    def algorithm_for(self, x: Array) -> convolution.Algorithm:
-        """How the convolution of a batch like x is computed."""
-        kernel_shape, padding = self.parameters["kernel"].shape, self.pixels(x.shape[1:3])
-        return convolution.choose(self.algorithm, x.shape, kernel_shape, self.stride, padding)
+    def algorithm_for(self, shape: Shape) -> convolution.Algorithm:
+        """How the convolution of a batch of this shape is computed."""
+        kernel_shape, padding = self.parameters["kernel"].shape, self.pixels(shape[1:3])
+        return convolution.choose(self.algorithm, shape, kernel_shape, self.stride, padding)
 
     def algorithm_name(self, input_shape: Shape, batch: int) -> str:
         kernel_shape, padding = self.parameter_shapes(input_shape)["kernel"], self.pixels(input_shape[:2])

@@ -81,8 +81,7 @@ def test_chunks_and_threads_change_nothing_but_the_last_bits(rng, tiles_of, monk
     try:
         for threads, kept_bytes in ((1, 1), (1, 2**30), (min(2, numba.config.NUMBA_NUM_THREADS), 2**18)):
             numba.set_num_threads(threads)
-            monkeypatch.setattr(winograd, "FORWARD_BYTES", kept_bytes)
-            monkeypatch.setattr(winograd, "BACKWARD_BYTES", kept_bytes)
+            monkeypatch.setattr(winograd, "CHUNK_BYTES", kept_bytes)
             y = winograd.forward(x, kernel, STRIDE, ((1, 1), (1, 1)))
             results.append((y, *winograd.backward(x, kernel, y, STRIDE, ((1, 1), (1, 1)))))
     finally:
