@@ -143,7 +143,8 @@ def test_the_gradients_of_normalisation_by_small_steps(rng, relu):
         array += 0.3 * rng.standard_normal(4)
     x, weighting = rng.standard_normal((2, 5, 3, 2, 4))
     plan.forward(x, training=True)
-    gradients = {"x": plan.backward(weighting), **norm.gradients}
+    (block,) = plan.steps
+    gradients = {"x": block.backward(weighting), **norm.gradients}
     for name, array in {"x": x, **norm.parameters}.items():
         direction = rng.standard_normal(array.shape)
         sums = []
