@@ -63,14 +63,19 @@ def use_threads(threads: int, blas: int | None = None) -> None:
     """
     if not 1 <= threads <= available_threads():
         raise OptionError(f"threads must be from 1 to {available_threads()}, the cores of this machine, not {threads}")
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(threads if blas is None else blas, user_api="blas")
+    use_blas_threads(threads if blas is None else blas)
     use_kernel_threads(threads)
 
 
+def use_blas_threads(threads: int) -> None:
+    """The same for BLAS alone."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(threads, user_api="blas")
+
+
 def use_kernel_threads(threads: int) -> None:
-    """The same for kernels alone, whose number of threads is each calling thread's own."""
+    """The same for kernels alone, whose number of threads is each calling thread's own. Imports Numba."""
     try:
         import numba
     except ImportError:

@@ -18,6 +18,7 @@ def main() -> int:
     options = _parser().parse_args()
     machine.serve()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # else a line for each request that waits a moment
     try:
         app = create_app(options.weights, options.threads)
     except NNCoreError as error:

@@ -8,7 +8,7 @@ from concurrent import futures
 from PIL import Image, ImageDraw
 from werkzeug.exceptions import ServiceUnavailable
 
-from nncore.machine import use_kernel_threads, use_threads
+from nncore.machine import use_blas_threads, use_kernel_threads
 from nncore.reader import DigitReader, Reading
 
 MOST_WAITING = 128  # pictures accepted and not yet answered
@@ -34,7 +34,7 @@ class ReadingService:
         self.reader = reader
         self.ready = threading.Event()
         self._places = threading.BoundedSemaphore(MOST_WAITING)
-        use_threads(1)
+        use_blas_threads(1)
         self._pool = futures.ThreadPoolExecutor(threads, "reader", initializer=use_kernel_threads, initargs=(1,))
         self._pool.submit(self._warm_up)
 
