@@ -3,6 +3,7 @@
     Conv2D + ReLU
     Conv2D + ReLU + MaxPool2D 2x2
     Conv2D + ReLU + MaxPool2D 2x2 + Dropout
+    MaxPool2D + Dropout
     BatchNorm
     BatchNorm + ReLU
     Conv2D + ReLU, where the network begins, and one of the above
@@ -140,6 +141,29 @@ def closed(opening: ConvReLU | None, dx: Any) -> Any:
     return None
 
 
+class PoolDropout:
+    """y = dropout(max-pool(x)): what dropout leaves out counts as won by nobody."""
+
+    def __init__(self, pool: MaxPool2D, dropout: Dropout) -> None:
+        self.layers: Sequence[Layer] = (pool, dropout)
+        self.pool, self.dropout = pool, dropout
+        self._memory: Any = None
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """As `Layer.forward`."""
+        if not training:
+            return self.pool.forward(x)
+        kept, scale = self.dropout.draw((len(x), *self.pool.output_shape(x.shape[1:])))
+        y, winners = kernels.max_pool(x, self.pool.pool_size, self.pool.stride, kept, scale)
+        self._memory = winners, x.shape, scale
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """As `Layer.backward`."""
+        (winners, x_shape, scale), self._memory = recall(self), None
+        return kernels.max_pool_backward(dy, winners, x_shape, self.pool.pool_size, self.pool.stride, scale)
+
+
 class BatchNormReLU:
     """y = ReLU(BatchNorm(x)), three times through memory forward and four times back; the ReLU may be missing."""
 
@@ -169,7 +193,7 @@ class BatchNormReLU:
         return dx
 
 
-def recall(block: ConvReLU | ConvReLUPool | BatchNormReLU) -> Any:
+def recall(block: ConvReLU | ConvReLUPool | PoolDropout | BatchNormReLU) -> Any:
     """What the block's last training `forward` kept."""
     if block._memory is None:
         raise RuntimeError(f"{type(block).__name__}.backward needs a forward(x, training=True) before it")
@@ -228,25 +252,24 @@ def blocks(layers: Sequence[Layer], shapes: Sequence[Shape]) -> list[Step]:
     at = 0
     while at < len(layers):
         kinds = [type(layer) for layer in layers[at : at + 4]]
+        step: Step = layers[at]
         group: Any = layers[at : at + 1]
-        if kinds[0] is BatchNorm:
-            group = layers[at : at + (2 if kinds[1:2] == [ReLU] else 1)]
-            steps.append(BatchNormReLU(*group))
-            at += len(group)
-            continue
         if kinds[:2] == [Conv2D, ReLU] and "bias" in layers[at].parameters:
             group = layers[at : at + 2]
             if kinds[2:3] == [MaxPool2D] and _pools_on_the_way(group[0], layers[at + 2], shapes[at]):
                 group = layers[at : at + (4 if kinds[3:] == [Dropout] else 3)]
-        opening: Any = None
-        if len(group) > 1 and at == 2 and _opens(steps[0], group[0], shapes[2]):
-            opening = steps.pop()
-        if len(group) == 1:
-            steps.append(group[0])
-        elif len(group) == 2:
-            steps.append(ConvReLU(group[0], group[1], opening, begins=at == 0))
-        else:
-            steps.append(ConvReLUPool(group[:3], group[3] if len(group) == 4 else None, opening))
+            opening: Any = steps.pop() if at == 2 and _opens(steps[0], group[0], shapes[2]) else None
+            if len(group) == 2:
+                step = ConvReLU(group[0], group[1], opening, begins=at == 0)
+            else:
+                step = ConvReLUPool(group[:3], group[3] if len(group) == 4 else None, opening)
+        elif kinds[:2] == [MaxPool2D, Dropout]:
+            group = layers[at : at + 2]
+            step = PoolDropout(*group)
+        elif kinds[0] is BatchNorm:
+            group = layers[at : at + (2 if kinds[1:2] == [ReLU] else 1)]
+            step = BatchNormReLU(*group)
+        steps.append(step)
         at += len(group)
     return steps
 

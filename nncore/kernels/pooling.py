@@ -4,17 +4,20 @@ import numpy as np
 from numba import njit, prange
 
 from nncore.kernels.cache import CACHE
-from nncore.types import Array, Integers, Pair, Shape
+from nncore.types import Array, Integers, Mask, Pair, Shape
 
 
 @njit(parallel=True, cache=CACHE)
-def max_pool(x: Array, pool_size: Pair, stride: Pair) -> tuple[Array, Integers]:
-    """The largest value of each window and its place in it, int32: (N, H, W, C) -> two (N, OH, OW, C)."""
+def max_pool(
+    x: Array, pool_size: Pair, stride: Pair, kept: Mask | None = None, scale: float = 1.0
+) -> tuple[Array, Integers]:
+    """The largest value of each window and its place in it, int32: (N, H, W, C) -> two (N, OH, OW, C); and dropout."""
     n, height, width, channels = x.shape
     ph, pw = pool_size
     oh, ow = (height - ph) // stride[0] + 1, (width - pw) // stride[1] + 1
     y = np.empty((n, oh, ow, channels), x.dtype)
     winners = np.empty((n, oh, ow, channels), np.int32)
+    factor, zero = x.dtype.type(scale), x.dtype.type(0)
     for image in prange(n):
         for i in range(oh):
             for j in range(ow):
@@ -29,16 +32,25 @@ def max_pool(x: Array, pool_size: Pair, stride: Pair) -> tuple[Array, Integers]:
                             larger = pixel[c] > best[c] or pixel[c] != pixel[c]
                             best[c] = pixel[c] if larger else best[c]
                             winner[c] = ky * pw + kx if larger else winner[c]
+                if kept is not None:
+                    keep = kept[image, i, j]
+                    for c in range(channels):
+                        best[c] = best[c] * factor if keep[c] else zero
+                        winner[c] = winner[c] if keep[c] else -1
     return y, winners
 
 
 @njit(parallel=True, cache=CACHE)
-def max_pool_backward(dy: Array, winners: Integers, x_shape: Shape, pool_size: Pair, stride: Pair) -> Array:
-    """Send each dy to the pixel that won its window: (N, OH, OW, C) -> (N, H, W, C)."""
+def max_pool_backward(
+    dy: Array, winners: Integers, x_shape: Shape, pool_size: Pair, stride: Pair, scale: float = 1.0
+) -> Array:
+    """Send each dy, times scale, to the pixel that won its window: (N, OH, OW, C) -> (N, H, W, C)."""
     n, oh, ow, channels = dy.shape
     ph, pw = pool_size
-    dx = np.zeros(x_shape, dy.dtype)
+    dx = np.empty(x_shape, dy.dtype)
+    factor, zero = dy.dtype.type(scale), dy.dtype.type(0)
     for image in prange(n):
+        dx[image] = zero  # here, so that it is still in the cache when gradients are added
         for i in range(oh):
             for j in range(ow):
                 gradient, winner = dy[image, i, j], winners[image, i, j]
@@ -46,7 +58,7 @@ def max_pool_backward(dy: Array, winners: Integers, x_shape: Shape, pool_size: P
                     for kx in range(pw):
                         pixel = dx[image, i * stride[0] + ky, j * stride[1] + kx]
                         for c in range(channels):  # no jump to the winner: this way the loop runs in SIMD
-                            pixel[c] += gradient[c] if winner[c] == ky * pw + kx else 0
+                            pixel[c] += gradient[c] * factor if winner[c] == ky * pw + kx else zero
     return dx
 
 

@@ -141,10 +141,13 @@ def batch_norm_backward(
     return gamma / deviation * (dy - dbeta / count - z * dgamma / count), dgamma, dbeta
 
 
-def max_pool(x: Array, pool_size: Pair, stride: Pair) -> tuple[Array, Integers]:
+def max_pool(
+    x: Array, pool_size: Pair, stride: Pair, kept: Mask | None = None, scale: float = 1.0
+) -> tuple[Array, Integers]:
     """The largest value in each window, and where it stood: (y, winners), both (N, OH, OW, C).
 
-    winners holds ky * PW + kx as int32. Of equal values the first in reading order wins.
+    winners holds ky * PW + kx as int32. Of equal values the first in reading order wins. With dropout: y is multiplied
+    by `scale` where `kept` (N, OH, OW, C), and zero elsewhere, where nobody wins (-1).
     """
     size = output_size(x.shape[1:3], pool_size, stride, ((0, 0), (0, 0)))
     y = np.full((len(x), *size, x.shape[3]), -np.inf, x.dtype)
@@ -155,16 +158,20 @@ def max_pool(x: Array, pool_size: Pair, stride: Pair) -> tuple[Array, Integers]:
             larger = (value > y) | np.isnan(value)  # a NaN must show, not vanish
             y = np.where(larger, value, y)
             winners[larger] = ky * pool_size[1] + kx
+    if kept is not None:
+        y, winners[~kept] = np.where(kept, y * scale, y.dtype.type(0)), -1
     return y, winners
 
 
-def max_pool_backward(dy: Array, winners: Integers, x_shape: Shape, pool_size: Pair, stride: Pair) -> Array:
-    """Send each dy to the pixel that won its window; pixels that won nothing get zero. Returns `x_shape`."""
+def max_pool_backward(
+    dy: Array, winners: Integers, x_shape: Shape, pool_size: Pair, stride: Pair, scale: float = 1.0
+) -> Array:
+    """Send each dy, times scale, to the pixel that won its window; the others get zero. Returns `x_shape`."""
     dx = np.zeros(x_shape, dy.dtype)
     for ky in range(pool_size[0]):
         for kx in range(pool_size[1]):
             won = winners == ky * pool_size[1] + kx
-            dx[window_slices(ky, kx, dy.shape[1:3], stride)] += dy * won
+            dx[window_slices(ky, kx, dy.shape[1:3], stride)] += dy * won * scale
     return dx
 
 

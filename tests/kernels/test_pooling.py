@@ -89,3 +89,20 @@ def test_arrays_that_do_not_lie_in_one_piece_and_inputs_untouched(rng):
         dx = backward(dy, *arguments, x.shape, (2, 1), (1, 2))
         np.testing.assert_array_equal(dx, backward(kept, *arguments, x.shape, (2, 1), (1, 2)))
     np.testing.assert_array_equal(dy, kept)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", range(4))
+def test_pooling_with_dropout_agrees_with_the_definition(rng, dtype, case):
+    x, window, stride = geometry(rng, dtype)
+    shape = reference.max_pool(x, window, stride)[0].shape
+    kept, dy = rng.random(shape) < 0.6, rng.standard_normal(shape).astype(dtype)
+    (y, winners), (plain_y, plain_winners) = (
+        m.max_pool(x, window, stride, kept, 1 / 0.6) for m in (kernels, reference)
+    )
+    assert (y.dtype, winners.dtype) == (dtype, np.int32)
+    np.testing.assert_array_equal(y, plain_y)
+    np.testing.assert_array_equal(winners, plain_winners)
+    dx, plain = (m.max_pool_backward(dy, winners, x.shape, window, stride, 1 / 0.6) for m in (kernels, reference))
+    assert dx.dtype == dtype
+    np.testing.assert_allclose(dx, plain, rtol=0, atol=64 * np.finfo(dtype).eps)

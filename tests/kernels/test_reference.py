@@ -214,3 +214,15 @@ def test_batch_norm_and_its_gradients_by_small_steps(rng, relu):
             sums.append(np.vdot(weighting, forward()))
         array += 1e-6 * direction
         assert (sums[0] - sums[1]) / 2e-6 == pytest.approx(np.vdot(gradient, direction), rel=1e-5, abs=1e-6)
+
+
+def test_pooling_with_dropout_is_one_after_the_other(rng):
+    x, window, stride = rng.standard_normal((2, 7, 6, 3)), (3, 2), (2, 2)
+    y, winners = reference.max_pool(x, window, stride)
+    kept, dy = rng.random(y.shape) < 0.6, rng.standard_normal(y.shape)
+    dropped, left = reference.max_pool(x, window, stride, kept, scale=2.5)
+    np.testing.assert_array_equal(dropped, y * kept * 2.5)
+    np.testing.assert_array_equal(left, np.where(kept, winners, -1))
+    dx = reference.max_pool_backward(dy, left, x.shape, window, stride, scale=2.5)
+    expected = reference.max_pool_backward(dy * kept * 2.5, winners, x.shape, window, stride)
+    np.testing.assert_allclose(dx, expected, rtol=1e-14, atol=1e-14)
