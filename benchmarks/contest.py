@@ -66,7 +66,7 @@ class Contest:
                 say(f"starting {system.name} ...")
                 try:
                     worker = self._stack.enter_context(started(system, self.threads))
-                    worker.ask("prepare", variant=system.variant, threads=self.threads, network=str(self.network))
+                    self._prepare(system, worker)
                 except BenchmarkError as error:
                     self._leave_out(system, error)
                 else:
@@ -78,12 +78,13 @@ class Contest:
         self._stack.__exit__(*exception)
 
     def load(self, batches: Path) -> None:
-        """Give everyone these batches, and compare what they compute for the first of them."""
+        """Give everyone these batches and the network anew, and compare what they compute for the first of them."""
         output = batches.with_suffix(f".{CHECKS[self.task]}.npz")
         expected: dict[str, Floats] = {}
 
         def check(contender: Contender) -> None:
             nonlocal expected
+            self._prepare(contender.system, contender.worker)  # since training has changed the weights
             contender.worker.ask("load", batches=str(batches))
             contender.worker.ask(CHECKS[self.task], output=str(output))
             with np.load(output) as file:
@@ -120,6 +121,9 @@ class Contest:
             except BenchmarkError as error:
                 self._leave_out(contender.system, error)
                 self.contenders.remove(contender)
+
+    def _prepare(self, system: System, worker: Worker) -> None:
+        worker.ask("prepare", variant=system.variant, threads=self.threads, network=str(self.network))
 
     def _leave_out(self, system: System, error: BenchmarkError) -> None:
         if system is self.systems[0]:

@@ -14,6 +14,9 @@ from nncore.machine import available_threads
 BUSY = 0.5  # processes that run or want to, on average over a minute: so many take a noticeable part of two cores
 
 
+FORMS = {"images/s": ",.0f", "MB": ",.0f", "ms": ".3f", "s": ".3f"}
+
+
 @dataclass(frozen=True)
 class Measurement:
     """What one program did at one job; one value a round.
@@ -81,13 +84,18 @@ def tables(outcome: Outcome, ours: str) -> str:
 def _cells(measured: Measurement | None, ours: Measurement) -> tuple[str, str]:
     if measured is None:
         return "", ""
-    lead = "" if measured is ours else f"{median(leads(ours, measured)):.2f} {_spread(leads(ours, measured), '.2f')}"
-    form = ",.0f" if measured.unit in ("images/s", "MB") else ".3f"
-    return f"{median(measured.values):{form}} {_spread(measured.values, form)}".strip(), lead.strip()
+    lead = "" if measured is ours else _with_spread(leads(ours, measured), "")
+    return _with_spread(measured.values, measured.unit), lead
 
 
-def _spread(values: Sequence[float], form: str) -> str:
-    return f"({min(values):{form}} to {max(values):{form}})" if len(values) > 1 else ""
+def _with_spread(values: Sequence[float], unit: str) -> str:
+    low, middle, high = (number(value, unit) for value in (min(values), median(values), max(values)))
+    return f"{middle} ({low} to {high})" if len(values) > 1 else middle
+
+
+def number(value: float, unit: str = "") -> str:
+    """As many digits as tell something."""
+    return f"{value:{FORMS.get(unit, '.2f')}}"
 
 
 def notes(outcome: Outcome, machine: Mapping[str, str]) -> str:

@@ -27,15 +27,13 @@ BATCHES = 4  # different ones, worked on in turn
 
 @dataclass
 class Bench:
-    """One run of the benchmark, and what it has found so far.
+    """One run of the benchmark, and what it has found so far. Of the systems it is given, the first is nncore.
 
     Attributes:
-        systems: nncore, then its opponents.
         folder: for networks and batches, which are temporary.
         rounds, seconds: how many turns each has, and how long one is.
     """
 
-    systems: Sequence[System]
     folder: Path
     threads: int
     rounds: int
@@ -58,10 +56,10 @@ class Bench:
             write_batches(path, NETWORKS[name](), BATCHES, size)
         return path
 
-    def measure(self, task: str, name: str, sizes: Sequence[int] = ()) -> None:
+    def measure(self, task: str, systems: Sequence[System], name: str, sizes: Sequence[int] = ()) -> None:
         """Training steps or predictions with one network, in batches of several sizes, and the memory taken."""
         say(f"\n{task}, {name}:")
-        with Contest(task, self.systems, self.threads, self.network(name)) as contest:
+        with Contest(task, systems, self.threads, self.network(name)) as contest:
             for size in sizes or SIZES[task]:
                 say(f"{size} images at a time: {self.rounds} rounds after one to warm up ...")
                 contest.load(self.batches(name, size))
@@ -77,7 +75,7 @@ class Bench:
                     self._read_memory(contest, name, f"{task}, {size} images")
             self._conclude(contest, f"{task}, {name}")
 
-    def epoch(self, name: str, batch_size: int = 128) -> None:
+    def epoch(self, systems: Sequence[System], name: str, batch_size: int = 128) -> None:
         """One epoch of MNIST by wall clock; what is compiled for batches of this size was compiled before."""
         say(f"\none epoch of MNIST, {name}:")
         try:
@@ -87,7 +85,7 @@ class Bench:
             return
         data = self.folder / "mnist.npz"
         np.savez(data, images=mnist.train_images, labels=mnist.train_labels)
-        with Contest("training", self.systems, self.threads, self.network(name)) as contest:
+        with Contest("training", systems, self.threads, self.network(name)) as contest:
             contest.load(self.batches(name, batch_size))
             contest.take_turns(rounds=0, seconds=0)
 
@@ -100,7 +98,7 @@ class Bench:
             self._read_memory(contest, name, "an epoch of MNIST")
             self._conclude(contest, f"an epoch of MNIST, {name}")
 
-    def start(self, name: str) -> None:
+    def start(self, systems: Sequence[System], name: str) -> None:
         """A process's first prediction: from its start to its end it loads a network and predicts one image.
 
         What is compiled, or kept in a form of the program's own, was so before. BenchmarkError if nncore fails.
@@ -111,28 +109,26 @@ class Bench:
             np.save(image, file["images"][0])
         seconds: dict[str, list[float]] = {}
         expected: dict[str, Floats] = {}
-        for number in range(self.rounds + 1):
-            for system in [system for system in self.systems if "start" in system.tasks]:
-                if number > 0 and system.name not in seconds:
-                    continue
-                try:
-                    if number == 0:
-                        with started(system, self.threads) as worker:
-                            worker.ask("prepare", variant=system.variant, threads=self.threads, network=str(network))
-                    began = time.perf_counter()
-                    logits = _first_answer(system, self.threads, network, image)
-                    lasted = time.perf_counter() - began
-                    expected = expected or {"logits": logits}
-                    compare(system.name, expected, {"logits": logits})
-                except BenchmarkError as error:
-                    if system is self.systems[0]:
-                        raise
-                    self._leave_out(system.name, f"start, {name}", str(error))
-                    seconds.pop(system.name, None)
-                else:
-                    seconds.setdefault(system.name, []).append(lasted)
+        able = []
+        for system in [system for system in systems if "start" in system.tasks]:
+            try:
+                with started(system, self.threads) as worker:
+                    worker.ask("prepare", variant=system.variant, threads=self.threads, network=str(network))
+                logits = {"logits": _first_answer(system, self.threads, network, image)}
+                expected = expected or logits
+                compare(system.name, expected, logits)
+                able.append(system)
+            except BenchmarkError as error:
+                if system is systems[0]:
+                    raise
+                self._leave_out(system.name, f"start, {name}", str(error))
+        for _ in range(self.rounds):
+            for system in able:
+                began = time.perf_counter()
+                _first_answer(system, self.threads, network, image)
+                seconds.setdefault(system.name, []).append(time.perf_counter() - began)
         for program, times in seconds.items():
-            self.add("first prediction in a new process", name, "1 image", program, "s", times[1:])
+            self.add("first prediction in a new process", name, "1 image", program, "s", times)
 
     def add(self, task: str, network: str, job: str, program: str, unit: str, values: list[float]) -> None:
         """Note one figure."""
