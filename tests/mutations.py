@@ -60,9 +60,9 @@ TABLE = {
         ("order of the axes", "dy.reshape(x_shape)", 'dy.reshape(x_shape, order="F")'),
     ],
     ("layers/dense.py", "Dense"): [
-        ("sign", "dx: Array = dy @", "dx: Array = -dy @"),
-        ("kernel's gradient transposed", "x.T @ dy", "dy.T @ x"),
-        ("kernel's gradient scaled", "x.T @ dy", "x.T @ dy / len(x)"),
+        ("sign", "return kernels.matmul(dy,", "return -kernels.matmul(dy,"),
+        ("kernel's gradient transposed", "matmul(x.T, dy)", "matmul(dy.T, x)"),
+        ("kernel's gradient scaled", "matmul(x.T, dy)", "matmul(x.T, dy) / len(x)"),
         ("bias gradient missing", 'self.gradients["bias"] = dy.sum(axis=0)', "pass"),
         ("bias gradient a mean", "dy.sum(axis=0)", "dy.mean(axis=0)"),
     ],
@@ -140,11 +140,23 @@ TABLE = {
         ("backward: channels not swapped", "kernel.swapaxes(2, 3)", "kernel"),
         ("the input's transform for dy", "Constant(Transform(a, m))", "Constant(Transform(transpose(b)[:m], m))"),
         ("tiles of dx overwrite each other", "Transform(b, m, accumulate=True)", "Transform(b, m)"),
-        ("padding forgotten in backward", "sums, dbias, (top, left), grid", "sums, dbias, (0, 0), grid"),
+        ("padding forgotten in backward", 'write dx"]), (top, left)', 'write dx"]), (0, 0)'),
     ],
     ("kernels/winograd_passes.py", "Conv2D"): [
-        ("a chunk's sums lost", "multiply_add(left[:, a, b], columns", "multiply(left[:, a, b], columns"),
-        ("dx not cleared", "dx[n] = 0", "pass"),
+        ("a chunk's sums lost", "multiply_add(left, columns", "multiply(left, columns"),
+        ("dx not cleared", "dx[images[0] : images[1]] = 0", "pass"),
+    ],
+    ("kernels/first_layer.py",): [
+        ("ReLU passes all gradients", "positive(gradient, value)", "gradient"),
+        ("taps of the first row only", "address = b.mul(row, x.strides[1])", "address = INDEX(0)"),
+        ("dkernel overwritten", "strict=True)), start=total)", "strict=True)), start=total.full(0))"),
+        ("dbias overwritten", "start=self.dbias.load((), lanes)", "start=dy[0].full(0)"),
+        ("zeros outside of y forgotten", "strict=True)] if masked else vectors", "strict=True)] if False else vectors"),
+    ],
+    ("kernels/matrices.py",): [
+        ("only the last rows of the right matrix count", "multiply_add(a[:, first:]", "multiply(a[:, first:]"),
+        ("few rows: only the last part counts", "np.sum(sums, axis=0, out=y)", "sums[-1]"),
+        ("a transposed matrix taken as it lies", "walk = 1, 0, depth, across", "walk = 1, 0, depth, 1"),
     ],
     ("kernels/batchnorm.py",): [
         ("ReLU passes all gradients", "weighted[c] += gradient * distance", "weighted[c] += above[c] * distance"),
@@ -238,7 +250,10 @@ TABLE = {
 """(file, what the gradient check has on it): [(what is broken, old text, new text)]"""
 
 NUMBA = ("kernels/batchnorm.py", "kernels/columns.py", "kernels/optimizer.py", "kernels/pooling.py")
-COMPILED = ("plan.py", "kernels/direct.py", "kernels/winograd.py", "kernels/winograd_passes.py")
+COMPILED = (
+    "plan.py",
+    *(f"kernels/{name}.py" for name in ("direct", "first_layer", "matrices", "winograd", "winograd_passes")),
+)
 
 
 class Mutation(NamedTuple):

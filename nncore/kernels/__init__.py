@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         col2im,
         draw_strokes,
         im2col,
+        matmul,
         max_pool,
         max_pool_backward,
         thicken,
@@ -51,6 +52,7 @@ __all__ = [
     "col2im",
     "draw_strokes",
     "im2col",
+    "matmul",
     "max_pool",
     "max_pool_backward",
     "thicken",
@@ -61,6 +63,7 @@ FILES = {
     "activation": ("bias_relu", "bias_relu_backward"),
     "batchnorm": ("batch_norm", "batch_norm_backward", "channel_moments"),
     "columns": ("im2col", "col2im"),
+    "matrices": ("matmul",),
     "optimizer": ("adam",),
     "pooling": ("avg_pool", "avg_pool_backward", "max_pool", "max_pool_backward"),
     "random": ("bernoulli",),
@@ -82,7 +85,10 @@ def __getattr__(name: str) -> Any:
         return getattr(reference, name)  # for this once
     elif _numba_compiles():
         (file,) = (file for file, names in FILES.items() if name in names)
-        value = getattr(import_module(f"{__name__}.{file}"), name)
+        try:
+            value = getattr(import_module(f"{__name__}.{file}"), name)
+        except (ImportError, AttributeError):  # SIMD builds on parts of Numba that may change from version to version
+            value = getattr(reference, name)
     else:
         value = getattr(reference, name)
     globals()[name] = value

@@ -27,6 +27,11 @@ def window_slices(ky: int, kx: int, size: Pair, stride: Pair) -> tuple[slice, sl
     return slice(None), rows, columns
 
 
+def matmul(a: Array, b: Array) -> Array:
+    """The product (M, P) of a (M, D) and b (D, P)."""
+    return a @ b
+
+
 def im2col(x: Array, kernel_size: Pair, stride: Pair, padding: Padding) -> Array:
     """Lay out each window of the images as a row, so that a convolution becomes a matrix product.
 

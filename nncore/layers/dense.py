@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from nncore import kernels
 from nncore.errors import ShapeError
 from nncore.initializers import check_initializer
 from nncore.layers.base import Layer, positive
@@ -27,7 +28,7 @@ class Dense(Layer):
         self.initializer = check_initializer(initializer)
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        y: Array = x @ self.parameters["kernel"]
+        y = kernels.matmul(x, self.parameters["kernel"])
         if self.use_bias:
             y += self.parameters["bias"]
         self.remember(training, x)
@@ -35,11 +36,10 @@ class Dense(Layer):
 
     def backward(self, dy: Array) -> Array:
         (x,) = self.recall()
-        self.gradients["kernel"] = x.T @ dy
+        self.gradients["kernel"] = kernels.matmul(x.T, dy)
         if self.use_bias:
             self.gradients["bias"] = dy.sum(axis=0)
-        dx: Array = dy @ self.parameters["kernel"].T
-        return dx
+        return kernels.matmul(dy, self.parameters["kernel"].T)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:

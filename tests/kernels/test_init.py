@@ -25,6 +25,7 @@ def arguments(name, rng):
     return {
         "im2col": (x, window, stride, padding),
         "col2im": (reference.im2col(x, window, stride, padding), x.shape, window, stride, padding),
+        "matmul": (rng.random((60, 257), np.float32), rng.random((257, 99), np.float32)),
         "max_pool": (x, window, stride),
         "max_pool_backward": (y, winners, x.shape, window, stride),
         "avg_pool": (x, window, stride),
