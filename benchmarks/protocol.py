@@ -98,6 +98,15 @@ class Trainer(Program, Protocol):
         """One step, dropout on. Returns the mean loss."""
 
 
+def keep_to_cores(count: int) -> None:
+    """Let this process use so many cores only, where the system knows how: for programs that cannot count threads.
+
+    To be called before they start any.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+
+
 Build = Callable[[str, int, Path], Program]
 
 

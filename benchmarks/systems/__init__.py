@@ -40,7 +40,7 @@ KEEP_MEMORY = {  # as nncore does for itself: clearing fresh pages for freed arr
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
     "MALLOC_TOP_PAD_": str(2**28),
 }
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2"}
+FOR_TENSORFLOW = {**KEEP_MEMORY, "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
 OPPONENTS = {
     "im2col": System("nncore, im2col", "benchmarks.systems.nncore", "im2col"),
@@ -49,10 +49,10 @@ OPPONENTS = {
     "pytorch-tuned": System("PyTorch, tuned", "benchmarks.systems.pytorch", "tuned", TORCH, KEEP_MEMORY),
     "pytorch-compiled": System("PyTorch, compiled", "benchmarks.systems.pytorch", "compiled", TORCH, KEEP_MEMORY),
     "tensorflow": System(
-        "TensorFlow", "benchmarks.systems.tensorflow", "graph", TENSORFLOW, {**KEEP_MEMORY, **QUIET}, EVERYTHING
+        "TensorFlow", "benchmarks.systems.tensorflow", "graph", TENSORFLOW, FOR_TENSORFLOW, EVERYTHING
     ),
     "tensorflow-jit": System(
-        "TensorFlow, jit_compile", "benchmarks.systems.tensorflow", "jit", TENSORFLOW, {**KEEP_MEMORY, **QUIET}
+        "TensorFlow, jit_compile", "benchmarks.systems.tensorflow", "jit", TENSORFLOW, FOR_TENSORFLOW
     ),
     "jax": System("JAX", "benchmarks.systems.jax", "jit", JAX, KEEP_MEMORY, EVERYTHING),
     "onnxruntime": System(
@@ -61,8 +61,9 @@ OPPONENTS = {
 }
 # The configurations that were found to be the best of each, and the plain ones. In training the reference network by
 # 128, PyTorch was a quarter slower when compiled; huge pages (THP_MEM_ALLOC_ENABLE, glibc.malloc.hugetlb) and threads
-# bound to cores (OMP_PROC_BIND) gave it nothing once memory was kept. TensorFlow was a third slower with jit_compile
-# and half as fast without oneDNN. Keeping memory gave TensorFlow 2 % and JAX 10 %, and ONNX Runtime nothing.
+# bound to cores (OMP_PROC_BIND) gave it nothing once memory was kept. TensorFlow was half as fast with jit_compile, and
+# without oneDNN; huge pages gave it 4 %, and a second pool of threads (inter_op) 20 % with batch normalisation. Keeping
+# memory gave JAX 4 %, and ONNX Runtime nothing.
 DEFAULT_OPPONENTS = {
     "training": ("numpy", "pytorch", "pytorch-tuned", "tensorflow", "jax"),
     "inference": ("numpy", "pytorch-tuned", "pytorch-compiled", "tensorflow", "jax", "onnxruntime"),

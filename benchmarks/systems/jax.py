@@ -9,15 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.protocol import BenchmarkError, Floats, Integers, Layer, read_network, serve
+from benchmarks.protocol import BenchmarkError, Floats, Integers, Layer, keep_to_cores, read_network, serve
 
 
 class Jax:
-    """A `Trainer`, see `benchmarks/protocol.py`. Its threads are as many as the cores it may use."""
+    """A `Trainer`, see `benchmarks/protocol.py`. It starts as many threads as there are cores for it."""
 
     def __init__(self, variant: str, threads: int, folder: Path) -> None:
-        if hasattr(os, "sched_setaffinity"):  # before it has started any
-            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+        keep_to_cores(threads)
         network = read_network(folder)
         self.layers = tuple(network.layers)
         arrays = {name: jnp.asarray(array) for name, array in network.arrays.items()}

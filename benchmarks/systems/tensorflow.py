@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.protocol import BenchmarkError, Floats, Integers, Layer, read_network, serve
+from benchmarks.protocol import BenchmarkError, Floats, Integers, Layer, keep_to_cores, read_network, serve
 
 
 class TensorFlow:
     """A `Trainer`, see `benchmarks/protocol.py`."""
 
     def __init__(self, variant: str, threads: int, folder: Path) -> None:
+        keep_to_cores(threads)  # as the two pools together may run more threads
         if tf.config.threading.get_intra_op_parallelism_threads() == 0:  # it can be told once
             tf.config.threading.set_intra_op_parallelism_threads(threads)
-            tf.config.threading.set_inter_op_parallelism_threads(1)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
         network = read_network(folder)
         self.layers = network.layers
         self.arrays = {name: tf.Variable(array) for name, array in network.arrays.items()}
