@@ -21,8 +21,8 @@ from benchmarks.systems import System
 
 # Two float32 programs add in different orders, which shows in the last digits of the logits. In the gradients it shows
 # more: where rounding tips a ReLU or the choice of a maximum, a gradient goes another way, and behind a batch
-# normalisation one such way is a 10^-3 of the whole. Errors are above 10^-2.
-LOGITS, GRADIENTS = 5e-5, 5e-3
+# normalisation one such way is up to 3 * 10^-3 of the whole. What a mistake changes is far more.
+LOGITS, GRADIENTS = 5e-5, 1e-2
 PAUSE = 0.3  # seconds between turns: a program's threads look out for more work a while, on cores the next one needs
 CHECKS = {"training": "gradients", "inference": "logits"}  # the protocol's commands
 TURNS = {"training": "train", "inference": "predict"}

@@ -1,6 +1,6 @@
 """nncore itself; the variant is the name of its convolution algorithm.
 
-It trains and predicts through `Plan`, which is what `train_scratch.py` and the demo use.
+It trains through `Plan`, as `train_scratch.py` does, and predicts by `Sequential.predict`, as the demo does.
 """
 
 import platform
@@ -34,7 +34,7 @@ class NNCore:
         self.optimizer = Adam(0.001)
 
     def predict(self, images: Floats) -> Floats:
-        return self.plan.predict(images)
+        return self.network.predict(images)
 
     def gradients(self, images: Floats, labels: Integers) -> dict[str, Floats]:
         rates = {layer: layer.rate for layer in self.network.layers if isinstance(layer, Dropout)}

@@ -74,10 +74,10 @@ class NumPy:
             case "Dense":
                 return x @ a["kernel"] + a.get("bias", np.float32(0)), x
             case "BatchNorm":
-                axes = tuple(range(x.ndim - 1))
                 mean, var = a["running_mean"], a["running_variance"]
                 if training:
-                    mean, var = x.mean(axis=axes), x.var(axis=axes)
+                    mean = channel_mean(x)
+                    var = channel_mean((x - mean) ** 2)
                     momentum = np.float32(s["momentum"])
                     for name, batch in (("running_mean", mean), ("running_variance", var)):
                         a[name][...] = momentum * a[name] + (1 - momentum) * batch
@@ -121,7 +121,7 @@ class NumPy:
                 z, scale = cache
                 self.grads[f"{name}.gamma"], self.grads[f"{name}.beta"] = (dy * z).sum(axis=axes), dy.sum(axis=axes)
                 dz = dy * self.arrays[f"{name}.gamma"]
-                dx = scale * (dz - dz.mean(axis=axes) - z * (dz * z).mean(axis=axes))
+                dx = scale * (dz - channel_mean(dz) - z * channel_mean(dz * z))
                 return dx
             case "ReLU":
                 return dy * (cache > 0)
@@ -139,6 +139,13 @@ class NumPy:
         blas = built["Build Dependencies"]["blas"]
         versions = {"Python": platform.python_version(), "NumPy": np.__version__}
         return {**versions, "BLAS": f"{blas['name']} {blas['version']}"}
+
+
+def channel_mean(x: Floats) -> Floats:
+    """Over all axes but the last; one axis after the other, as a sum of very many numbers is rounded as often."""
+    while x.ndim > 1:
+        x = x.mean(axis=-2)
+    return x
 
 
 def im2col(x: Floats, kh: int, kw: int, sh: int, sw: int) -> Floats:
