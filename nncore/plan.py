@@ -49,6 +49,7 @@ class ConvReLU:
         self.layers: Sequence[Layer] = (*(opening.layers if opening else ()), conv, relu)
         self.conv, self.opening, self.begins = conv, opening, begins
         self._memory: Any = None
+        self._weights: Any = None
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """As `Layer.forward`."""
@@ -56,11 +57,11 @@ class ConvReLU:
         kernel, bias = conv.parameters.values()
         shape = (len(x), *self.opening.conv.output_shape(x.shape[1:])) if self.opening else x.shape
         algorithm, padding = conv.algorithm_for(shape), conv.pixels(shape[1:3])
-        by_winograd = algorithm is convolution.ALGORITHMS.get("winograd")
+        by_winograd = self._weights is not None or algorithm is convolution.ALGORITHMS.get("winograd")
         y: Array
         if by_winograd:
             x = opened(self.opening, x, padding)
-            y = convolution.winograd.forward_relu(x, kernel, bias, padding)
+            y = convolution.winograd.forward_relu(x, self._weights or kernel, bias, padding)
         else:
             x = self.opening.forward(x, training) if self.opening else x
             y = kernels.bias_relu(algorithm.forward(x, kernel, conv.stride, padding), bias)
@@ -87,6 +88,14 @@ class ConvReLU:
         conv.gradients.update(kernel=dw, bias=db)
         return dx
 
+    def freeze(self, shape: Shape) -> None:
+        """Prepare the weights for predictions from inputs of this shape, for as long as they do not change."""
+        conv = self.conv
+        shape = self.opening.conv.output_shape(shape) if self.opening else shape
+        if _by_winograd(conv, shape):
+            kernel, (height, width, _) = conv.parameters["kernel"], conv.output_shape(shape)
+            self._weights = convolution.winograd.prepare(kernel, (height, width), kernel.dtype)
+
 
 class ConvReLUPool:
     """y = dropout(max-pool(ReLU(x * w + b))), in one go, by Winograd's algorithm; the dropout may be missing.
@@ -100,6 +109,7 @@ class ConvReLUPool:
         self.layers: list[Layer] = [*(opening.layers if opening else ()), *layers, *([dropout] if dropout else [])]
         (self.conv, _, self.pool), self.dropout, self.opening = layers, dropout, opening
         self._memory: Any = None
+        self._weights: Any = None
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """As `Layer.forward`."""
@@ -110,7 +120,7 @@ class ConvReLUPool:
             kept, scale = self.dropout.draw((len(x), *self.pool.output_shape(self.conv.output_shape(shape))))
         x = opened(self.opening, x, padding)
         y: Array
-        y, winners = convolution.winograd.forward_pool(x, kernel, bias, padding, kept, scale)
+        y, winners = convolution.winograd.forward_pool(x, self._weights or kernel, bias, padding, kept, scale)
         if training:
             self._memory = x, winners, scale
         return y
@@ -122,6 +132,13 @@ class ConvReLUPool:
         dx, dw, db = convolution.winograd.backward_pool(x, kernel, winners, dy, padding, scale)
         self.conv.gradients.update(kernel=dw, bias=db)
         return closed(self.opening, dx)
+
+    def freeze(self, shape: Shape) -> None:
+        """As `ConvReLU.freeze`."""
+        shape = self.opening.conv.output_shape(shape) if self.opening else shape
+        kernel = self.conv.parameters["kernel"]
+        height, width, _ = self.pool.output_shape(self.conv.output_shape(shape))
+        self._weights = convolution.winograd.prepare(kernel, (2 * height, 2 * width), kernel.dtype, even=True)
 
 
 def opened(opening: ConvReLU | None, x: Array, following: Padding) -> Any:
@@ -238,6 +255,15 @@ class Plan:
         with kernels.turn():
             for step in reversed(self.steps):
                 dy = step.backward(dy)
+
+    def freeze(self) -> None:
+        """As `Sequential.freeze`."""
+        shape = self.network.shapes[0]
+        for step in self.steps:
+            if isinstance(step, ConvReLU | ConvReLUPool):
+                step.freeze(shape)
+            for layer in getattr(step, "layers", [step]):
+                shape = layer.output_shape(shape)
 
     def predict(self, x: Array, batch_size: int = 128) -> Array:
         """As `Sequential.predict`."""

@@ -41,6 +41,7 @@ class DigitReader:
 
     def __init__(self, weights: str | Path) -> None:
         self.network = Sequential.load(weights)
+        self.network.freeze()
         self.name = Path(weights).stem
         if (self.network.input_shape, self.network.output_shape) != ((28, 28, 1), (10,)):
             raise WeightsError(

@@ -56,6 +56,7 @@ class Sequential:
         self.shapes = layer_shapes(self.layers, self.input_shape)
         self.made_by: dict[str, Any] = {}
         self._without_kernels = 0  # FLOPs
+        self._frozen = False
         rng = None if seed is None else np.random.default_rng(seed)
         for layer, shape in zip(self.layers, self.shapes, strict=False):
             layer.build(shape, rng, self.dtype)
@@ -110,7 +111,20 @@ class Sequential:
     @functools.cached_property
     def plan(self) -> Plan:
         """The network in blocks."""
-        return Plan(self)
+        plan = Plan(self)
+        if self._frozen:
+            plan.freeze()
+        return plan
+
+    def freeze(self) -> None:
+        """For a network that only predicts from now on: its weights are made ready once for all.
+
+        One example takes half the time then. Parameters and state become read-only: NumPy raises ValueError where one is to be changed.
+        """
+        for array in [*self.parameters().values(), *self.state().values()]:
+            array.flags.writeable = False
+        self._frozen = True
+        vars(self).pop("plan", None)  # the next prediction makes another
 
     def _has_time(self, examples: int) -> bool:
         """Whether to predict so many without the kernels; depends on what was asked for before, not on a clock."""

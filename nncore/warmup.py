@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from nncore.data.augment import AUGMENTATIONS, augment
 from nncore.optimizers import Optimizer
-from nncore.plan import Plan, Step
+from nncore.plan import Step
 from nncore.sequential import MANY, Sequential
 
 
@@ -25,7 +25,9 @@ def warm_up(network: Sequential, optimizer: Optimizer | None = None, augmentatio
 
 def _runs(network: Sequential, optimizer: Optimizer | None, augmentation: str) -> Iterator[str]:
     """Run every step of the network's plan, forward and backward, having said which is next."""
-    steps = Plan(network).steps
+    if not optimizer:
+        network.freeze()  # as readers of digits do
+    steps = network.plan.steps
     for count, training in ((MANY, False), (MANY, True)) if optimizer else ((1, False), (MANY, False)):
         x = np.zeros((count, *network.input_shape), network.dtype)
         for step in steps:

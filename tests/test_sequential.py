@@ -608,3 +608,16 @@ def test_warming_up_predicts_for_one_and_for_many(monkeypatch):
     monkeypatch.setattr(network.plan, "forward", lambda x: counts.append(x.shape))
     network.warm_up()
     assert counts == [(1, 28, 28, 1), (32, 28, 28, 1)]
+
+
+def test_a_frozen_network_predicts_the_same_and_cannot_be_changed(rng):
+    network = MODELS["reference"](seed=3)
+    x = rng.random((3, *network.input_shape), np.float32)
+    assert kernels.bias_relu  # loaded, so that no prediction is computed by NumPy
+    before = [network.predict(x), network.predict(x[:1])]
+    network.freeze()
+    for expected, count in zip(before, (3, 1), strict=True):
+        np.testing.assert_allclose(network.predict(x[:count]), expected, rtol=1e-4, atol=1e-5)
+    for array in [*network.parameters().values(), *network.state().values()]:
+        with pytest.raises(ValueError, match="read-only"):
+            array += array

@@ -1,8 +1,9 @@
 """nncore itself; the variant is the name of its convolution algorithm.
 
-It trains through `Plan`, as `train_scratch.py` does, and predicts by `Sequential.predict`, as the demo does.
+It trains through `Plan`, as `train_scratch.py` does, and predicts with a frozen network, as the demo does.
 """
 
+import copy
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -29,12 +30,14 @@ class NNCore:
         for layer in self.network.layers:
             if isinstance(layer, Conv2D):
                 layer.algorithm = variant
+        self.reader = copy.deepcopy(self.network)
+        self.reader.freeze()
         self.plan = Plan(self.network)
         self.loss = SoftmaxCrossEntropy()
         self.optimizer = Adam(0.001)
 
     def predict(self, images: Floats) -> Floats:
-        return self.network.predict(images)
+        return self.reader.predict(images)
 
     def gradients(self, images: Floats, labels: Integers) -> dict[str, Floats]:
         rates = {layer: layer.rate for layer in self.network.layers if isinstance(layer, Dropout)}

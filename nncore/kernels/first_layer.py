@@ -152,8 +152,8 @@ def convolved(x: Array, kernel: Array, bias: Array, padding: Padding, following:
     (above, below), (left, right) = ((before, after + OVERHANG) for before, after in following)
     (top, bottom), (first, last) = padding
     x = pad(x, ((top + above, bottom + below), (first + left, last + right)))
-    whole = (0, -filters % (VECTOR_BYTES // x.itemsize))
-    kernel = np.pad(
-        conform("kernel", kernel, kernel.shape, x.dtype).reshape(kh, kw * channels, filters), (*((0, 0),) * 2, whole)
-    )
-    return Convolved(x, kernel, np.pad(conform("bias", bias, (filters,), x.dtype), (whole,)), *size, above, left)
+    kernel = conform("kernel", kernel, kernel.shape, x.dtype).reshape(kh, kw * channels, filters)
+    bias, missing = conform("bias", bias, (filters,), x.dtype), -filters % (VECTOR_BYTES // x.itemsize)
+    if missing:
+        kernel, bias = np.pad(kernel, ((0, 0), (0, 0), (0, missing))), np.pad(bias, (0, missing))
+    return Convolved(x, kernel, bias, *size, above, left)

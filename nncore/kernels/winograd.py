@@ -18,7 +18,7 @@ Source: Lavin & Gray 2015, arXiv 1509.09308, sections 4 and 5.
 
 import functools
 import math
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numba import get_num_threads
@@ -37,7 +37,7 @@ from nncore.kernels.winograd_passes import (
     transform_kernel,
     transform_sums,
 )
-from nncore.types import Array, Integers, Mask, Padding, Pair
+from nncore.types import Array, Integers, Mask, Padding, Pair, Shape
 
 LINE = VECTORS * VECTOR_BYTES
 Images: TypeAlias = Any  # Array | Convolved
@@ -46,6 +46,14 @@ Images: TypeAlias = Any  # Array | Convolved
 CHUNK_BYTES = 5 * 2**18
 """What the planes of a chunk may take, measured on cores with 2 MiB of second-level cache. Shorter chunks load the
 weights more often, and in the backward pass the sums dU; of longer ones, less stays in the cache."""
+
+
+class Weights(NamedTuple):
+    """A kernel (3, 3, C, F) as the forward pass multiplies it, for tiles of m x m: see `prepare`."""
+
+    m: int
+    shape: Shape
+    matrices: Array
 
 
 @functools.cache
@@ -77,84 +85,107 @@ def tile_size(size: Pair, channels: int, filters: int, even: bool = False) -> in
     return min((m for m in POINTS if not (even and m % 2)), key=lambda m: arithmetic(m, size, channels, filters))
 
 
-def forward(x: Images, kernel: Array, stride: Pair, padding: Padding) -> Array:
+def prepare(kernel: Array, size: Pair, dtype: DTypeLike, even: bool = False) -> Weights:
+    """U = G w G^T, as large as suits an output of this size. May stand for the kernel in the forward passes.
+
+    even: for `forward_pool`.
+    """
+    m = tile_size(size, kernel.shape[2], kernel.shape[3], even)
+    matrices = _matrices(_blocks(kernel.shape[3], dtype), m, 1, kernel.shape[2], dtype)[:, :, :, 0]
+    _transform_kernel(kernel, m, matrices.transpose(1, 2, 0, 3, 4))
+    return Weights(m, kernel.shape, matrices)
+
+
+def forward(x: Array, kernel: Array, stride: Pair, padding: Padding) -> Array:
     """`reference.conv2d` for kernels (3, 3, C, F) and stride (1, 1)."""
-    y = empty((x.shape[0], *_output_size(x, padding), kernel.shape[3]), x.dtype)
-    return _forward(x, kernel, padding, y, y, tile_size(y.shape[1:3], *kernel.shape[2:]))
+    y: Array = empty((len(x), *_output_size(x, padding), kernel.shape[3]), x.dtype)
+    _forward(x, prepare(kernel, _size(y), x.dtype), padding, y)
+    return y
 
 
-def backward(x: Images, kernel: Array, dy: Array, stride: Pair, padding: Padding) -> tuple[Array, Array]:
+def backward(x: Array, kernel: Array, dy: Array, stride: Pair, padding: Padding) -> tuple[Array, Array]:
     """`reference.conv2d_backward` for kernels (3, 3, C, F) and stride (1, 1)."""
-    size = _output_size(x, padding)
-    dy = conform("dy", dy, (x.shape[0], *size, kernel.shape[3]), x.dtype)
-    dx, dw, _ = _backward(x, kernel, padding, dy, tile_size(size, *kernel.shape[2:]))
+    dy = conform("dy", dy, (len(x), *_output_size(x, padding), kernel.shape[3]), x.dtype)
+    dx, dw, _ = _backward(x, kernel, padding, dy, tile_size(_size(dy), *kernel.shape[2:]))
     return dx, dw
 
 
-def forward_relu(x: Images, kernel: Array, bias: Array, padding: Padding) -> Array:
+def forward_relu(x: Images, kernel: Array | Weights, bias: Array, padding: Padding) -> Array:
     """The convolution, its bias (F,) and ReLU in one: y (N, OH, OW, F)."""
-    y = empty((x.shape[0], *_output_size(x, padding), kernel.shape[3]), x.dtype)
-    bias = conform("bias", bias, kernel.shape[3:], x.dtype)
-    return _forward(x, kernel, padding, y, Activated(y, bias), tile_size(y.shape[1:3], *kernel.shape[2:]))
+    y: Array = empty((x.shape[0], *_output_size(x, padding), kernel.shape[3]), x.dtype)
+    weights = kernel if isinstance(kernel, Weights) else prepare(kernel, _size(y), x.dtype)
+    _forward(x, weights, padding, Activated(y, conform("bias", bias, kernel.shape[3:], x.dtype)))
+    return y
 
 
-def backward_relu(x: Images, kernel: Array, y: Array, dy: Array, padding: Padding) -> tuple[Array, Array, Array]:
+def backward_relu(x: Images, kernel: Array, y: Array, dy: Array, padding: Padding) -> tuple[Any, Array, Array]:
     """The gradients (dx, dw, dbias) of `forward_relu`, which gave y."""
     shape = (x.shape[0], *_output_size(x, padding), kernel.shape[3])
     source = Rectified(conform("dy", dy, shape, x.dtype), conform("y", y, shape, x.dtype))
-    return _backward(x, kernel, padding, source, tile_size(shape[1:3], *kernel.shape[2:]))
+    return _backward(x, kernel, padding, source, tile_size(_size(y), *kernel.shape[2:]))
 
 
 def forward_pool(
-    x: Images, kernel: Array, bias: Array, padding: Padding, kept: Mask | None = None, scale: float = 1.0
+    x: Images, kernel: Array | Weights, bias: Array, padding: Padding, kept: Mask | None = None, scale: float = 1.0
 ) -> tuple[Array, Integers]:
     """As `forward_relu`, and 2x2 max-pooling, and dropout: y is multiplied by `scale` where `kept` and zero elsewhere.
 
     Returns y (N, OH // 2, OW // 2, F), which is the shape of `kept` too, and its winners (int8; see `tiles.Pooled`).
     """
     oh, ow = _output_size(x, padding)
-    y = empty((x.shape[0], oh // 2, ow // 2, kernel.shape[3]), x.dtype)
+    y: Array = empty((x.shape[0], oh // 2, ow // 2, kernel.shape[3]), x.dtype)
     winners = np.empty(y.shape, np.int8)
     kept = conform("kept", kept, y.shape, np.bool_) if kept is not None else None
     target = Pooled(y, winners, conform("bias", bias, kernel.shape[3:], x.dtype), kept, x.dtype.type(scale))
-    return _forward(x, kernel, padding, y, target, _pooled_tile_size(y, kernel)), winners
+    weights = kernel if isinstance(kernel, Weights) else prepare(kernel, _pooled(y), x.dtype, even=True)
+    _forward(x, weights, padding, target)
+    return y, winners
 
 
 def backward_pool(
     x: Images, kernel: Array, winners: Integers, dy: Array, padding: Padding, scale: float = 1.0
-) -> tuple[Array, Array, Array]:
+) -> tuple[Any, Array, Array]:
     """The gradients (dx, dw, dbias) of `forward_pool`, which gave the winners."""
     oh, ow = _output_size(x, padding)
     shape = x.shape[0], oh // 2, ow // 2, kernel.shape[3]
     dy, winners = conform("dy", dy, shape, x.dtype), conform("winners", winners, shape, np.int8)
     source = Unpooled(dy, winners, x.dtype.type(scale))
-    return _backward(x, kernel, padding, source, _pooled_tile_size(dy, kernel))
+    channels, filters = kernel.shape[2:]
+    return _backward(x, kernel, padding, source, tile_size(_pooled(dy), channels, filters, even=True))
 
 
-def _pooled_tile_size(y: Array, kernel: Array) -> int:
-    return tile_size((2 * y.shape[1], 2 * y.shape[2]), kernel.shape[2], kernel.shape[3], even=True)
+def _size(y: Array) -> Pair:
+    return y.shape[1], y.shape[2]
+
+
+def _pooled(y: Array) -> Pair:
+    """The size of what was pooled to y."""
+    return 2 * y.shape[1], 2 * y.shape[2]
 
 
 def _output_size(x: Images, padding: Padding) -> Pair:
     return output_size(x.shape[1:3], (3, 3), (1, 1), padding)
 
 
-def _forward(x: Images, kernel: Array, padding: Padding, y: Array, target: Any, m: int) -> Array:
-    transforms, ((top, _), (left, _)), (channels, filters) = _transforms(m), padding, kernel.shape[2:]
-    grid, workers = _grid(x, padding, m), get_num_threads()
-    images, weights, kinds = x.shape[0], _weights(kernel, m, x.dtype), (transforms["read x"], transforms["write y"])
-    chunk = _chunk(-(-images * math.prod(grid) // workers), weights, channels + filters)
-    forward_pass(*kinds, _source(x, channels), images, weights, target, filters, (top, left), grid, workers, chunk)
-    return y
+def _forward(x: Images, weights: Weights, padding: Padding, y: Any) -> None:
+    (m, (*_, channels, filters), matrices), ((top, _), (left, _)) = weights, padding
+    grid, workers, images = _grid(x, padding, m), get_num_threads(), x.shape[0]
+    tiles = images * math.prod(grid)
+    # Where there are few tiles, most of the time goes by until the weights are there: each worker fetches its own.
+    shares = (workers, 1) if tiles > 2 * ROWS * workers else (1, workers)
+    chunk = _chunk(-(-tiles // shares[0]), m, channels + matrices.shape[4], x.dtype)
+    kinds, source = (_transforms(m)["read x"], _transforms(m)["write y"]), _source(x, channels)
+    forward_pass(*kinds, source, images, matrices, y, filters, (top, left), grid, shares, chunk)
 
 
 def _backward(x: Images, kernel: Array, padding: Padding, dy: Any, m: int) -> tuple[Any, Array, Array]:
     transforms, ((top, _), (left, _)), (channels, filters) = _transforms(m), padding, kernel.shape[2:]
-    grid, workers, weights = _grid(x, padding, m), get_num_threads(), _weights(kernel.swapaxes(2, 3), m, x.dtype)
-    chunk = _chunk(-(-x.shape[0] // workers) * math.prod(grid), weights, channels + filters)
-    line = weights.shape[4]
-    sums = _matrices(workers, m, -(-filters // line), -(-channels // ROWS) * ROWS, line, x.dtype)
-    dbias = np.zeros((workers, sums.shape[3] * line), x.dtype)
+    weights = _matrices(1, m, _blocks(channels, x.dtype), filters, x.dtype)[0]
+    _transform_kernel(kernel.swapaxes(2, 3), m, weights)
+    grid, workers, blocks = _grid(x, padding, m), get_num_threads(), _blocks(filters, x.dtype)
+    chunk = _chunk(-(-x.shape[0] // workers) * math.prod(grid), m, channels + filters, x.dtype)
+    sums = _matrices(workers, m, blocks, -(-channels // ROWS) * ROWS, x.dtype)
+    dbias = np.zeros((workers, blocks * sums.shape[5]), x.dtype)
     kinds, origin = (transforms["read x"], transforms["read dy"], transforms["write dx"]), (top, left)
     dx: Any
     if isinstance(x, Convolved):
@@ -179,26 +210,28 @@ def _grid(x: Images, padding: Padding, m: int) -> Pair:
     return -(-oh // m), -(-ow // m)
 
 
-def _chunk(share: int, weights: Array, depth: int) -> int:
+def _chunk(share: int, m: int, depth: int, dtype: DTypeLike) -> int:
     """How many of its share of tiles a worker takes at a time, in whole blocks: as many as fit the cache.
 
     depth: the numbers that every element of a tile has in all planes together.
     """
-    fitting: int = CHUNK_BYTES // (weights.shape[0] ** 2 * depth * weights.itemsize)
+    fitting: int = CHUNK_BYTES // ((m + 2) ** 2 * depth * np.dtype(dtype).itemsize)
     return max(1, min(fitting // ROWS, -(-share // ROWS))) * ROWS
 
 
-def _weights(kernel: Array, m: int, dtype: DTypeLike) -> Array:
-    """U = G w G^T (n, n, blocks, C, line), for `forward_pass`."""
-    line = LINE // np.dtype(dtype).itemsize
-    weights: Array = _matrices(1, m, -(-kernel.shape[3] // line), kernel.shape[2], line, dtype)[0]
-    transform_kernel(_transforms(m)["read w"], conform("kernel", kernel, (3, 3, *kernel.shape[2:]), dtype), weights)
-    return weights
+def _blocks(filters: int, dtype: DTypeLike) -> int:
+    """How many blocks of columns the filters take."""
+    return -(-filters * np.dtype(dtype).itemsize // LINE)
 
 
-def _matrices(count: int, m: int, blocks: int, rows: int, line: int, dtype: DTypeLike) -> Array:
-    """An empty array (count, n, n, blocks, rows, line), a matrix for each element of a tile, with gaps in between."""
-    n, bytes_of_one = m + 2, np.dtype(dtype).itemsize
-    gap = STAGGER // bytes_of_one
+def _matrices(count: int, m: int, blocks: int, rows: int, dtype: DTypeLike) -> Array:
+    """An empty array (count, n, n, blocks, rows, line): matrices for each element of a tile, with gaps in between."""
+    n, dtype = m + 2, np.dtype(dtype)
+    line, gap = LINE // dtype.itemsize, STAGGER // dtype.itemsize
     flat: Array = empty((count, n, n, blocks * rows * line + gap), dtype)
     return flat[..., : blocks * rows * line].reshape(count, n, n, blocks, rows, line)
+
+
+def _transform_kernel(kernel: Array, m: int, weights: Array) -> None:
+    kernel = conform("kernel", kernel, (3, 3, *kernel.shape[2:]), weights.dtype)
+    transform_kernel(_transforms(m)["read w"], kernel, weights)

@@ -63,12 +63,14 @@ def gather(read: Any, images: Any, origin: Pair, grid: Pair, tiles: Pair, channe
 
 
 @njit(nogil=True, error_model="numpy")
-def scatter(write: Any, planes: Array, images: Any, origin: Pair, grid: Pair, tiles: Pair, channels: int) -> None:
-    """Transform planes into tiles of images."""
+def scatter(
+    write: Any, planes: Array, images: Any, origin: Pair, grid: Pair, tiles: Pair, channels: int, start: int
+) -> None:
+    """Transform planes into tiles of the images' channels from `start` on, of which there are `channels` in all."""
     for t in range(tiles[0], tiles[1]):
         image, i, j = place(t, grid, write.step)
-        for c in range(0, channels, VECTOR_BYTES // planes.itemsize):
-            transform(write, planes, (t - tiles[0], 0, 0, c), images, (image, i - origin[0], j - origin[1], c))
+        for c in range(start, min(channels, start + planes.shape[3]), VECTOR_BYTES // planes.itemsize):
+            transform(write, planes, (t - tiles[0], 0, 0, c - start), images, (image, i - origin[0], j - origin[1], c))
 
 
 @njit(nogil=True, error_model="numpy")
@@ -99,32 +101,33 @@ def forward_pass(
     filters: int,
     origin: Pair,
     grid: Pair,
-    workers: int,
+    shares: Pair,
     chunk: int,
 ) -> None:
     """Convolve x, which `transform` can read and the first tile overhangs by `origin`, into y, which it can write.
 
-    weights: (n, n, blocks, C, VECTORS * lanes) from `transform_kernel`. grid: the rows and columns of tiles of an
-    image. chunk: how many tiles a worker takes at a time.
+    weights: (blocks, n, n, C, VECTORS * lanes), from `transform_kernel`. grid: the rows and columns of tiles of an
+    image. shares: in how many the tiles and in how many the blocks are divided among workers. chunk: how many tiles a
+    worker takes at a time.
     """
-    size, _, blocks, depth, columns = weights.shape
-    line = round_up(depth, VECTOR_BYTES // weights.itemsize)
-    tiles = images * grid[0] * grid[1]
-    for each in prange(workers):
-        worker: Any = int64(each)  # as it comes, it is unsigned and would make floats of all that follows
-        planes, products = (
-            empty_planes(chunk, size, line, weights),
-            empty_planes(chunk, size, blocks * columns, weights),
-        )
-        stop: int = tiles * (worker + 1) // workers
-        for first in range(tiles * worker // workers, stop, chunk):
+    blocks, size, _, depth, columns = weights.shape
+    line, tiles = round_up(depth, VECTOR_BYTES // weights.itemsize), images * grid[0] * grid[1]
+    for each in prange(shares[0] * shares[1]):
+        task: Any = int64(each)  # as it comes, it is unsigned and would make floats of all that follows
+        share, part = divmod(task, shares[1])
+        planes = empty_planes(chunk, size, line, weights)
+        products = empty_planes(chunk, size, columns, weights)
+        stop: int = tiles * (share + 1) // shares[0]
+        for first in range(tiles * share // shares[0], stop, chunk):
             these = first, min(first + chunk, stop)
             rows = rows_of(these[1] - first, line)
             gather(read, x, origin, grid, these, depth, planes)
-            for a in range(size):
-                for b in range(size):
-                    multiply_plane(planes[:, a, b], rows, depth, weights[a, b], products[:, a, b])
-            scatter(write, products, y, (0, 0), grid, these, filters)
+            for block in range(blocks * part // shares[1], blocks * (part + 1) // shares[1]):
+                for a in range(size):
+                    for b in range(size):
+                        matrix = weights[block : block + 1, a, b]
+                        multiply_plane(planes[:, a, b], rows, depth, matrix, products[:, a, b])
+                scatter(write, products, y, (0, 0), grid, these, filters, block * columns)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -166,7 +169,7 @@ def backward_share(
                 x_plane, dy_plane = x_planes[:, a, b], dy_planes[:, a, b]
                 correlate_plane(x_plane, taps, count, dy_plane, sums[a, b])
                 multiply_plane(dy_plane, rows, weights.shape[3], weights[a, b], x_plane)  # dV takes the place of V
-        scatter(write_dx, x_planes, dx, origin, grid, these, depth)
+        scatter(write_dx, x_planes, dx, origin, grid, these, depth, 0)
 
 
 @njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
