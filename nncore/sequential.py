@@ -119,7 +119,8 @@ class Sequential:
     def freeze(self) -> None:
         """For a network that only predicts from now on: its weights are made ready once for all.
 
-        One example takes half the time then. Parameters and state become read-only: NumPy raises ValueError where one is to be changed.
+        One example takes half the time then. Parameters and state become read-only: NumPy raises ValueError where one
+        is to be changed.
         """
         for array in [*self.parameters().values(), *self.state().values()]:
             array.flags.writeable = False

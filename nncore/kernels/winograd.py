@@ -98,6 +98,7 @@ def prepare(kernel: Array, size: Pair, dtype: DTypeLike, even: bool = False) -> 
 
 def forward(x: Array, kernel: Array, stride: Pair, padding: Padding) -> Array:
     """`reference.conv2d` for kernels (3, 3, C, F) and stride (1, 1)."""
+    x = _source(x, kernel.shape[2])
     y: Array = empty((len(x), *_output_size(x, padding), kernel.shape[3]), x.dtype)
     _forward(x, prepare(kernel, _size(y), x.dtype), padding, y)
     return y
@@ -112,6 +113,7 @@ def backward(x: Array, kernel: Array, dy: Array, stride: Pair, padding: Padding)
 
 def forward_relu(x: Images, kernel: Array | Weights, bias: Array, padding: Padding) -> Array:
     """The convolution, its bias (F,) and ReLU in one: y (N, OH, OW, F)."""
+    x = _source(x, kernel.shape[2])
     y: Array = empty((x.shape[0], *_output_size(x, padding), kernel.shape[3]), x.dtype)
     weights = kernel if isinstance(kernel, Weights) else prepare(kernel, _size(y), x.dtype)
     _forward(x, weights, padding, Activated(y, conform("bias", bias, kernel.shape[3:], x.dtype)))
@@ -132,7 +134,7 @@ def forward_pool(
 
     Returns y (N, OH // 2, OW // 2, F), which is the shape of `kept` too, and its winners (int8; see `tiles.Pooled`).
     """
-    oh, ow = _output_size(x, padding)
+    x, (oh, ow) = _source(x, kernel.shape[2]), _output_size(x, padding)
     y: Array = empty((x.shape[0], oh // 2, ow // 2, kernel.shape[3]), x.dtype)
     winners = np.empty(y.shape, np.int8)
     kept = conform("kept", kept, y.shape, np.bool_) if kept is not None else None
@@ -174,8 +176,8 @@ def _forward(x: Images, weights: Weights, padding: Padding, y: Any) -> None:
     # Where there are few tiles, most of the time goes by until the weights are there: each worker fetches its own.
     shares = (workers, 1) if tiles > 2 * ROWS * workers else (1, workers)
     chunk = _chunk(-(-tiles // shares[0]), m, channels + matrices.shape[4], x.dtype)
-    kinds, source = (_transforms(m)["read x"], _transforms(m)["write y"]), _source(x, channels)
-    forward_pass(*kinds, source, images, matrices, y, filters, (top, left), grid, shares, chunk)
+    kinds = _transforms(m)["read x"], _transforms(m)["write y"]
+    forward_pass(*kinds, x, images, matrices, y, filters, (top, left), grid, shares, chunk)
 
 
 def _backward(x: Images, kernel: Array, padding: Padding, dy: Any, m: int) -> tuple[Any, Array, Array]:
