@@ -322,7 +322,7 @@ def _pools_on_the_way(conv: Conv2D, pool: Layer, shape: Shape) -> bool:
     """
     if pool.config() != {"pool_size": (2, 2), "stride": (2, 2)} or not _by_winograd(conv, shape):
         return False
-    (height, width, filters), arithmetic = conv.output_shape(shape), convolution.winograd.arithmetic
-    best, even = (convolution.winograd.tile_size((height, width), shape[2], filters, even) for even in (False, True))
-    work = [arithmetic(m, (height, width), shape[2], filters) for m in (best, even)]
+    (height, width, filters), kernel = conv.output_shape(shape), conv.parameters["kernel"]
+    tiles = [convolution.winograd.best_tile((height, width), kernel.shape, even) for even in (False, True)]
+    work = [convolution.winograd.arithmetic(tile, (height, width), shape[2], filters) for tile in tiles]
     return bool(work[1] <= 1.1 * work[0])

@@ -119,21 +119,21 @@ def choose(name: str, x_shape: Shape, kernel_shape: Shape, stride: Pair, padding
 def cheapest(x_shape: Shape, kernel_shape: Shape, stride: Pair, padding: Padding) -> str:
     """The name of the algorithm of least arithmetic for these shapes.
 
-    That is winograd for kernels of 3x3 and stride 1, unless there are so few channels that its transforms of tiles, or
+    That is winograd for square kernels from 2x2 to 7x7 and stride 1, unless there are so few channels that its transforms of tiles, or
     so few images that those of the kernel, take more time than it saves; else direct, and im2col without SIMD. A
     transformed kernel was measured to take as long as the products of 55 tiles.
     """
     kh, kw, channels, filters = kernel_shape
     if "winograd" not in load():
         return "im2col"
-    if not _winograd_serves((kh, kw), stride):
-        return "direct"
     from nncore.kernels import direct, winograd
 
+    if not winograd.serves((kh, kw), stride):
+        return "direct"
     size = reference.output_size((x_shape[1], x_shape[2]), (kh, kw), stride, padding)
     filters = direct.whole_lines(filters, np.float32)
-    m = winograd.tile_size(size, channels, filters)
-    by_winograd = x_shape[0] * winograd.arithmetic(m, size, channels, filters) + 55 * (m + 2) ** 2 * channels * filters
+    tile = winograd.best_tile(size, (kh, kw, channels, filters))
+    by_winograd = x_shape[0] * winograd.arithmetic(tile, size, channels, filters) + 55 * tile.n**2 * channels * filters
     by_direct = x_shape[0] * size[0] * size[1] * kh * kw * channels * filters
     return "winograd" if by_winograd < by_direct else "direct"
 
@@ -146,8 +146,8 @@ def describe(name: str, x_shape: Shape, kernel_shape: Shape, stride: Pair, paddi
         return name
     from nncore.kernels import winograd
 
-    size = reference.output_size((x_shape[1], x_shape[2]), (3, 3), stride, padding)
-    return f"winograd F({winograd.tile_size(size, kernel_shape[2], kernel_shape[3])}, 3)"
+    size = reference.output_size((x_shape[1], x_shape[2]), (kernel_shape[0], kernel_shape[1]), stride, padding)
+    return "winograd F({}, {})".format(*winograd.best_tile(size, kernel_shape))
 
 
 def multiplies_by_blas(name: str) -> bool:
@@ -159,13 +159,12 @@ def check_algorithm(name: str, kernel_size: Pair, stride: Pair) -> str:
     """The name, if it is "auto" or one of ALGORITHMS that serves such a kernel."""
     if name != "auto" and name not in load():
         raise OptionError(f"convolution algorithm {name!r} is unknown: choose auto, {', '.join(load())}")
-    if name == "winograd" and not _winograd_serves(kernel_size, stride):
-        raise OptionError(
-            f"convolution algorithm 'winograd' is for kernels of 3x3 and stride 1, not for {kernel_size[0]}x"
-            f"{kernel_size[1]} and stride {stride[0]}x{stride[1]}: choose auto, direct or im2col"
-        )
+    if name == "winograd":
+        from nncore.kernels import winograd
+
+        if not winograd.serves(kernel_size, stride):
+            raise OptionError(
+                f"convolution algorithm 'winograd' is for kernels from 2x2 to 7x7 and stride 1, not for "
+                f"{kernel_size[0]}x{kernel_size[1]} and stride {stride[0]}x{stride[1]}: choose auto, direct or im2col"
+            )
     return name
-
-
-def _winograd_serves(kernel_size: Pair, stride: Pair) -> bool:
-    return tuple(kernel_size) == (3, 3) and tuple(stride) == (1, 1)

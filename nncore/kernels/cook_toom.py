@@ -23,25 +23,25 @@ Matrix: TypeAlias = tuple[tuple[Fraction, ...], ...]
 
 HALF = Fraction(1, 2)
 POINTS: dict[int, tuple[int | Fraction, ...]] = {
-    2: (0, 1, -1),
-    3: (0, 1, -1, 2),
-    4: (0, 1, -1, 2, -HALF),
-    5: (0, 1, -1, HALF, -HALF, 2),
-    6: (0, 1, -1, 2, -2, HALF, -HALF),
+    4: (0, 1, -1),
+    5: (0, 1, -1, 2),
+    6: (0, 1, -1, 2, -HALF),
+    7: (0, 1, -1, HALF, -HALF, 2),
+    8: (0, 1, -1, 2, -2, HALF, -HALF),
 }
-"""Where the polynomials of F(m, 3) are evaluated, besides infinity. Small numbers and their reciprocals keep rounding
+"""Where polynomials are evaluated, besides infinity, for n inputs. Small numbers and their reciprocals keep rounding
 errors small; pairs p, -p share work. Point 1 stands at index 1: there a polynomial's value is the sum of its
 coefficients."""
 
 
-def cook_toom(m: int) -> tuple[Matrix, Matrix, Matrix]:
-    """A (n, m), G (n, 3) and B (n, n) of F(m, 3), with n = m + 2."""
-    points = [Fraction(p) for p in POINTS[m]]
+def cook_toom(m: int, r: int) -> tuple[Matrix, Matrix, Matrix]:
+    """A (n, m), G (n, r) and B (n, n) of F(m, r), with n = m + r - 1."""
+    points = [Fraction(p) for p in POINTS[m + r - 1]]
     others = [[q for q in points if q != p] for p in points]
     a = [[p**i for i in range(m)] for p in points]
-    g = [[p**k / math.prod(p - q for q in rest) for k in range(3)] for p, rest in zip(points, others, strict=True)]
+    g = [[p**k / math.prod(p - q for q in rest) for k in range(r)] for p, rest in zip(points, others, strict=True)]
     b_transposed = [[*_coefficients(rest), Fraction(0)] for rest in others]
-    at_infinity = [Fraction(0)] * (m - 1) + [Fraction(1)], [Fraction(0)] * 2 + [Fraction(1)], _coefficients(points)
+    at_infinity = [Fraction(0)] * (m - 1) + [Fraction(1)], [Fraction(0)] * (r - 1) + [Fraction(1)], _coefficients(points)
     a, g, b_transposed = ([*rows, last] for rows, last in zip((a, g, b_transposed), at_infinity, strict=True))
     return _frozen(a), _frozen(g), transpose(b_transposed)
 

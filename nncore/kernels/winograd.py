@@ -1,10 +1,10 @@
-"""Convolution with 3x3 kernels and stride 1 by Winograd's minimal filtering, F(m, 3) in both directions.
+"""Convolution with square kernels and stride 1 by Winograd's minimal filtering, F(m, r) in both directions.
 
-With the matrices of `cook_toom`, over tiles of n x n pixels, n = m + 2, that overlap by two,
+For kernels of r x r, with the matrices of `cook_toom`, over tiles of n x n pixels, n = m + r - 1, that overlap by r - 1,
 
     V = B^T x B        U = G w G^T        M = sum over channels of U * V        y = A^T M A
 
-where * multiplies element by element: n^2 products for m^2 outputs in the place of 9 m^2. Summed over channels, each
+where * multiplies element by element: n^2 products for m^2 outputs in the place of r^2 m^2. Summed over channels, each
 element of U * V is a product of matrices, tiles by channels by filters. That is where the work is.
 
 The backward pass is the transpose of each step, with no second set of tiles:
@@ -48,18 +48,29 @@ CHUNK_BYTES = 5 * 2**18
 weights more often, and in the backward pass the sums dU; of longer ones, less stays in the cache."""
 
 
-class Weights(NamedTuple):
-    """A kernel (3, 3, C, F) as the forward pass multiplies it, for tiles of m x m: see `prepare`."""
+class Tile(NamedTuple):
+    """F(m, r)."""
 
     m: int
+    r: int
+
+    @property
+    def n(self) -> int:
+        return self.m + self.r - 1
+
+
+class Weights(NamedTuple):
+    """A kernel (r, r, C, F) as the forward pass multiplies it: see `prepare`."""
+
+    tile: Tile
     shape: Shape
     matrices: Array
 
 
 @functools.cache
-def _transforms(m: int) -> dict[str, Constant]:
-    """The six transforms of F(m, 3)."""
-    a, g, b = cook_toom(m)
+def _transforms(tile: Tile) -> dict[str, Constant]:
+    """The six transforms of F(m, r)."""
+    (a, g, b), m = cook_toom(*tile), tile.m
     return {
         "read x": Constant(Transform(transpose(b), m)),
         "read dy": Constant(Transform(a, m)),
@@ -70,19 +81,26 @@ def _transforms(m: int) -> dict[str, Constant]:
     }
 
 
-def arithmetic(m: int, size: Pair, channels: int, filters: int) -> int:
+def serves(kernel_size: Pair, stride: Pair) -> bool:
+    """Whether there are tiles for such a kernel: it is square, from 2x2 to 7x7, and goes from pixel to pixel."""
+    return kernel_size[0] == kernel_size[1] and 2 <= kernel_size[0] <= max(POINTS) - 1 and tuple(stride) == (1, 1)
+
+
+def arithmetic(tile: Tile, size: Pair, channels: int, filters: int) -> int:
     """The work for one image with an output of this size, in products of a channel and a filter.
 
     Each element of a tile takes one for every pair of channel and filter. A transform, memory included, was measured to
     take as long as some 16 of them for every element and channel; tiles that overhang the output count in full.
     """
-    n, tiles = m + 2, math.prod(-(-length // m) for length in size)
-    return tiles * n * n * (channels * filters + 16 * (channels + filters))
+    tiles = math.prod(-(-length // tile.m) for length in size)
+    return tiles * tile.n**2 * (channels * filters + 16 * (channels + filters))
 
 
-def tile_size(size: Pair, channels: int, filters: int, even: bool = False) -> int:
-    """The m of least arithmetic; pooling on the way needs an even one. All of them keep errors below 5e-6 (RMS)."""
-    return min((m for m in POINTS if not (even and m % 2)), key=lambda m: arithmetic(m, size, channels, filters))
+def best_tile(size: Pair, kernel_shape: Shape, even: bool = False) -> Tile:
+    """That of least arithmetic; pooling on the way needs an even m. All of them keep errors below 5e-6 (RMS)."""
+    r, _, channels, filters = kernel_shape
+    tiles = [Tile(n - r + 1, r) for n in POINTS if n > r and not (even and (n - r + 1) % 2)]
+    return min(tiles, key=lambda tile: arithmetic(tile, size, channels, filters))
 
 
 def prepare(kernel: Array, size: Pair, dtype: DTypeLike, even: bool = False) -> Weights:
@@ -90,31 +108,31 @@ def prepare(kernel: Array, size: Pair, dtype: DTypeLike, even: bool = False) -> 
 
     even: for `forward_pool`.
     """
-    m = tile_size(size, kernel.shape[2], kernel.shape[3], even)
-    matrices = _matrices(_blocks(kernel.shape[3], dtype), m, 1, kernel.shape[2], dtype)[:, :, :, 0]
-    _transform_kernel(kernel, m, matrices.transpose(1, 2, 0, 3, 4))
-    return Weights(m, kernel.shape, matrices)
+    tile = best_tile(size, kernel.shape, even)
+    matrices = _matrices(_blocks(kernel.shape[3], dtype), tile.n, 1, kernel.shape[2], dtype)[:, :, :, 0]
+    _transform_kernel(kernel, tile, matrices.transpose(1, 2, 0, 3, 4))
+    return Weights(tile, kernel.shape, matrices)
 
 
 def forward(x: Array, kernel: Array, stride: Pair, padding: Padding) -> Array:
-    """`reference.conv2d` for kernels (3, 3, C, F) and stride (1, 1)."""
+    """`reference.conv2d` for kernels (r, r, C, F) and stride (1, 1)."""
     x = _source(x, kernel.shape[2])
-    y: Array = empty((len(x), *_output_size(x, padding), kernel.shape[3]), x.dtype)
+    y: Array = empty((len(x), *_output_size(x, kernel, padding), kernel.shape[3]), x.dtype)
     _forward(x, prepare(kernel, _size(y), x.dtype), padding, y)
     return y
 
 
 def backward(x: Array, kernel: Array, dy: Array, stride: Pair, padding: Padding) -> tuple[Array, Array]:
-    """`reference.conv2d_backward` for kernels (3, 3, C, F) and stride (1, 1)."""
-    dy = conform("dy", dy, (len(x), *_output_size(x, padding), kernel.shape[3]), x.dtype)
-    dx, dw, _ = _backward(x, kernel, padding, dy, tile_size(_size(dy), *kernel.shape[2:]))
+    """`reference.conv2d_backward` for kernels (r, r, C, F) and stride (1, 1)."""
+    dy = conform("dy", dy, (len(x), *_output_size(x, kernel, padding), kernel.shape[3]), x.dtype)
+    dx, dw, _ = _backward(x, kernel, padding, dy, best_tile(_size(dy), kernel.shape))
     return dx, dw
 
 
 def forward_relu(x: Images, kernel: Array | Weights, bias: Array, padding: Padding) -> Array:
     """The convolution, its bias (F,) and ReLU in one: y (N, OH, OW, F)."""
     x = _source(x, kernel.shape[2])
-    y: Array = empty((x.shape[0], *_output_size(x, padding), kernel.shape[3]), x.dtype)
+    y: Array = empty((x.shape[0], *_output_size(x, kernel, padding), kernel.shape[3]), x.dtype)
     weights = kernel if isinstance(kernel, Weights) else prepare(kernel, _size(y), x.dtype)
     _forward(x, weights, padding, Activated(y, conform("bias", bias, kernel.shape[3:], x.dtype)))
     return y
@@ -122,9 +140,9 @@ def forward_relu(x: Images, kernel: Array | Weights, bias: Array, padding: Paddi
 
 def backward_relu(x: Images, kernel: Array, y: Array, dy: Array, padding: Padding) -> tuple[Any, Array, Array]:
     """The gradients (dx, dw, dbias) of `forward_relu`, which gave y."""
-    shape = (x.shape[0], *_output_size(x, padding), kernel.shape[3])
+    shape = (x.shape[0], *_output_size(x, kernel, padding), kernel.shape[3])
     source = Rectified(conform("dy", dy, shape, x.dtype), conform("y", y, shape, x.dtype))
-    return _backward(x, kernel, padding, source, tile_size(_size(y), *kernel.shape[2:]))
+    return _backward(x, kernel, padding, source, best_tile(_size(y), kernel.shape))
 
 
 def forward_pool(
@@ -134,7 +152,7 @@ def forward_pool(
 
     Returns y (N, OH // 2, OW // 2, F), which is the shape of `kept` too, and its winners (int8; see `tiles.Pooled`).
     """
-    x, (oh, ow) = _source(x, kernel.shape[2]), _output_size(x, padding)
+    x, (oh, ow) = _source(x, kernel.shape[2]), _output_size(x, kernel, padding)
     y: Array = empty((x.shape[0], oh // 2, ow // 2, kernel.shape[3]), x.dtype)
     winners = np.empty(y.shape, np.int8)
     kept = conform("kept", kept, y.shape, np.bool_) if kept is not None else None
@@ -148,12 +166,11 @@ def backward_pool(
     x: Images, kernel: Array, winners: Integers, dy: Array, padding: Padding, scale: float = 1.0
 ) -> tuple[Any, Array, Array]:
     """The gradients (dx, dw, dbias) of `forward_pool`, which gave the winners."""
-    oh, ow = _output_size(x, padding)
+    oh, ow = _output_size(x, kernel, padding)
     shape = x.shape[0], oh // 2, ow // 2, kernel.shape[3]
     dy, winners = conform("dy", dy, shape, x.dtype), conform("winners", winners, shape, np.int8)
     source = Unpooled(dy, winners, x.dtype.type(scale))
-    channels, filters = kernel.shape[2:]
-    return _backward(x, kernel, padding, source, tile_size(_pooled(dy), channels, filters, even=True))
+    return _backward(x, kernel, padding, source, best_tile(_pooled(dy), kernel.shape, even=True))
 
 
 def _size(y: Array) -> Pair:
@@ -165,28 +182,29 @@ def _pooled(y: Array) -> Pair:
     return 2 * y.shape[1], 2 * y.shape[2]
 
 
-def _output_size(x: Images, padding: Padding) -> Pair:
-    return output_size(x.shape[1:3], (3, 3), (1, 1), padding)
+def _output_size(x: Images, kernel: Array | Weights, padding: Padding) -> Pair:
+    return output_size(x.shape[1:3], (kernel.shape[0], kernel.shape[1]), (1, 1), padding)
 
 
 def _forward(x: Images, weights: Weights, padding: Padding, y: Any) -> None:
-    (m, (*_, channels, filters), matrices), ((top, _), (left, _)) = weights, padding
-    grid, workers, images = _grid(x, padding, m), get_num_threads(), x.shape[0]
+    (tile, (*_, channels, filters), matrices), ((top, _), (left, _)) = weights, padding
+    grid, workers, images = _grid(_output_size(x, weights, padding), tile), get_num_threads(), x.shape[0]
     tiles = images * math.prod(grid)
     # Where there are few tiles, most of the time goes by until the weights are there: each worker fetches its own.
     shares = (workers, 1) if tiles > 2 * ROWS * workers else (1, workers)
-    chunk = _chunk(-(-tiles // shares[0]), m, channels + matrices.shape[4], x.dtype)
-    kinds = _transforms(m)["read x"], _transforms(m)["write y"]
+    chunk = _chunk(-(-tiles // shares[0]), tile, channels + matrices.shape[4], x.dtype)
+    kinds = _transforms(tile)["read x"], _transforms(tile)["write y"]
     forward_pass(*kinds, x, images, matrices, y, filters, (top, left), grid, shares, chunk)
 
 
-def _backward(x: Images, kernel: Array, padding: Padding, dy: Any, m: int) -> tuple[Any, Array, Array]:
-    transforms, ((top, _), (left, _)), (channels, filters) = _transforms(m), padding, kernel.shape[2:]
-    weights = _matrices(1, m, _blocks(channels, x.dtype), filters, x.dtype)[0]
-    _transform_kernel(kernel.swapaxes(2, 3), m, weights)
-    grid, workers, blocks = _grid(x, padding, m), get_num_threads(), _blocks(filters, x.dtype)
-    chunk = _chunk(-(-x.shape[0] // workers) * math.prod(grid), m, channels + filters, x.dtype)
-    sums = _matrices(workers, m, blocks, -(-channels // ROWS) * ROWS, x.dtype)
+def _backward(x: Images, kernel: Array, padding: Padding, dy: Any, tile: Tile) -> tuple[Any, Array, Array]:
+    transforms, ((top, _), (left, _)), (channels, filters) = _transforms(tile), padding, kernel.shape[2:]
+    weights = _matrices(1, tile.n, _blocks(channels, x.dtype), filters, x.dtype)[0]
+    _transform_kernel(kernel.swapaxes(2, 3), tile, weights)
+    grid, workers = _grid(_output_size(x, kernel, padding), tile), get_num_threads()
+    chunk = _chunk(-(-x.shape[0] // workers) * math.prod(grid), tile, channels + filters, x.dtype)
+    blocks = _blocks(filters, x.dtype)
+    sums = _matrices(workers, tile.n, blocks, -(-channels // ROWS) * ROWS, x.dtype)
     dbias = np.zeros((workers, blocks * sums.shape[5]), x.dtype)
     kinds, origin = (transforms["read x"], transforms["read dy"], transforms["write dx"]), (top, left)
     dx: Any
@@ -197,7 +215,7 @@ def _backward(x: Images, kernel: Array, padding: Padding, dy: Any, m: int) -> tu
     else:
         dx = empty(x.shape, x.dtype)
         backward_pass(*kinds, _source(x, channels), dy, weights, dx, sums, dbias, origin, grid, chunk)
-    dw = np.empty((3, 3, channels, filters), x.dtype)
+    dw = np.empty(kernel.shape, x.dtype)
     transform_sums(transforms["write dw"], sums, dw)
     return dx, dw, dbias.sum(axis=0)[:filters]
 
@@ -206,18 +224,17 @@ def _source(x: Images, channels: int) -> Images:
     return x if isinstance(x, Convolved) else conform("x", x, (*x.shape[:3], channels), x.dtype)
 
 
-def _grid(x: Images, padding: Padding, m: int) -> Pair:
+def _grid(size: Pair, tile: Tile) -> Pair:
     """How many rows and columns of tiles cover the output."""
-    oh, ow = _output_size(x, padding)
-    return -(-oh // m), -(-ow // m)
+    return -(-size[0] // tile.m), -(-size[1] // tile.m)
 
 
-def _chunk(share: int, m: int, depth: int, dtype: DTypeLike) -> int:
+def _chunk(share: int, tile: Tile, depth: int, dtype: DTypeLike) -> int:
     """How many of its share of tiles a worker takes at a time, in whole blocks: as many as fit the cache.
 
     depth: the numbers that every element of a tile has in all planes together.
     """
-    fitting: int = CHUNK_BYTES // ((m + 2) ** 2 * depth * np.dtype(dtype).itemsize)
+    fitting: int = CHUNK_BYTES // (tile.n**2 * depth * np.dtype(dtype).itemsize)
     return max(1, min(fitting // ROWS, -(-share // ROWS))) * ROWS
 
 
@@ -226,14 +243,14 @@ def _blocks(filters: int, dtype: DTypeLike) -> int:
     return -(-filters * np.dtype(dtype).itemsize // LINE)
 
 
-def _matrices(count: int, m: int, blocks: int, rows: int, dtype: DTypeLike) -> Array:
+def _matrices(count: int, n: int, blocks: int, rows: int, dtype: DTypeLike) -> Array:
     """An empty array (count, n, n, blocks, rows, line): matrices for each element of a tile, with gaps in between."""
-    n, dtype = m + 2, np.dtype(dtype)
+    dtype = np.dtype(dtype)
     line, gap = LINE // dtype.itemsize, STAGGER // dtype.itemsize
     flat: Array = empty((count, n, n, blocks * rows * line + gap), dtype)
     return flat[..., : blocks * rows * line].reshape(count, n, n, blocks, rows, line)
 
 
-def _transform_kernel(kernel: Array, m: int, weights: Array) -> None:
-    kernel = conform("kernel", kernel, (3, 3, *kernel.shape[2:]), weights.dtype)
-    transform_kernel(_transforms(m)["read w"], kernel, weights)
+def _transform_kernel(kernel: Array, tile: Tile, weights: Array) -> None:
+    kernel = conform("kernel", kernel, (tile.r, tile.r, *kernel.shape[2:]), weights.dtype)
+    transform_kernel(_transforms(tile)["read w"], kernel, weights)

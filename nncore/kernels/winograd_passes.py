@@ -231,7 +231,7 @@ def backward_pass_to_first(
 
 @njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
 def transform_kernel(read: Any, kernel: Array, weights: Array) -> None:
-    """weights[:, :, block, c] = G w G^T for w = kernel[:, :, c, block], kernel (3, 3, C, F)."""
+    """weights[:, :, block, c] = G w G^T for w = kernel[:, :, c, block], kernel (r, r, C, F)."""
     images, columns = kernel.transpose(2, 0, 1, 3), weights.shape[4]
     for each in prange(kernel.shape[2]):
         c = int64(each)
