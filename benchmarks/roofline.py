@@ -162,12 +162,13 @@ def of_convolution(case: Case, rng: np.random.Generator) -> Iterator[Work]:
         forward, backward = convolution.ALGORITHMS[name]
         yield work(name, "forward", direct, (x, w, dy), partial(forward, x, w, (1, 1), padding))
         yield work(name, "backward", direct, (x, w, dy, x, w), partial(backward, x, w, dy, (1, 1), padding))
-    if k != 3:
+    if not winograd.serves((k, k), (1, 1)):
         return
 
     def products(size: Pair, even: bool = False) -> float:
-        m = winograd.tile_size(size, channels, filters, even)
-        return 2.0 * n * math.ceil(oh / m) * math.ceil(ow / m) * (m + 2) ** 2 * channels * filters
+        tile = winograd.best_tile(size, w.shape, even)
+        tiles = math.ceil(oh / tile.m) * math.ceil(ow / tile.m)
+        return 2.0 * n * tiles * tile.n**2 * channels * filters
 
     ours, plain, pooled = "winograd", products((oh, ow)), products((oh // 2 * 2, ow // 2 * 2), even=True)
     bias = np.zeros(filters, np.float32)

@@ -6,7 +6,7 @@
     MaxPool2D + Dropout
     BatchNorm
     BatchNorm + ReLU
-    Conv2D + ReLU, where the network begins, and one of the above
+    Conv2D, where the network begins: alone, with one of the above, or in front of one
 
 Layer by layer, the output of a convolution goes out to memory and comes back for the bias, for ReLU, for pooling and
 for dropout. In a block, all of that happens to it while it is still in the cache. The numbers are the same up to
@@ -27,6 +27,8 @@ from nncore.types import Array, Padding, Shape
 
 MOST_TAPS = 32  # products for a pixel of a first layer, up to which it is computed faster than fetched from memory
 
+TWO_BY_TWO = {"pool_size": (2, 2), "stride": (2, 2)}
+
 
 class Step(Protocol):
     """What a plan consists of: a layer, or a block that behaves like one."""
@@ -38,16 +40,82 @@ class Step(Protocol):
         """As `Layer.backward`: fills the gradients of every layer concerned, and returns dx."""
 
 
+class Opening:
+    """y = dropout(max-pool(ReLU(x * w + b))), in one go, where the network begins; pooling and dropout may be missing.
+
+    Nobody asks for the gradient of the pictures, so there is no dx.
+    """
+
+    def __init__(self, conv: Conv2D, relu: ReLU, pool: MaxPool2D | None = None, dropout: Dropout | None = None) -> None:
+        self.layers: list[Layer] = [layer for layer in (conv, relu, pool, dropout) if layer is not None]
+        self.conv, self.pool, self.dropout = conv, pool, dropout
+        self._memory: Any = None
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """As `Layer.forward`."""
+        first_layer, filters = convolution.first_layer, self.conv.filters
+        source, winners, kept, scale = self.source(x, ((0, 0), (0, 0))), None, None, 1.0
+        y: Array
+        if self.pool is None:
+            y = first_layer.forward(source, filters)
+        else:
+            if training and self.dropout is not None:
+                shape = self.pool.output_shape(self.conv.output_shape(x.shape[1:]))
+                kept, scale = self.dropout.draw((len(x), *shape))
+            y, winners = first_layer.forward_pool(source, filters, kept, scale)
+        if training:
+            self._memory = source, winners, scale
+        return y
+
+    def backward(self, dy: Array) -> None:
+        """As `Layer.backward`."""
+        (source, winners, scale), self._memory = recall(self), None
+        if winners is None:
+            self.note(*convolution.first_layer.backward(source, dy))
+        else:
+            self.note(*convolution.first_layer.backward_pool(source, winners, dy, scale))
+
+    def source(self, x: Array, following: Padding) -> Any:
+        """The convolution and its ReLU, not yet computed, in front of one with that padding."""
+        conv = self.conv
+        kernel, bias = conv.parameters.values()
+        return convolution.first_layer.convolved(x, kernel, bias, conv.pixels(x.shape[1:3]), following)
+
+    def note(self, dkernel: Array, dbias: Array) -> None:
+        """Keep the gradients, dkernel (taps, F)."""
+        self.conv.gradients.update(kernel=dkernel.reshape(self.conv.parameters["kernel"].shape), bias=dbias)
+
+
+class FirstConv:
+    """A convolution that the network begins with, alone: without dx."""
+
+    def __init__(self, conv: Conv2D) -> None:
+        self.layers: Sequence[Layer] = (conv,)
+        self.conv = conv
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """As `Layer.forward`."""
+        return self.conv.forward(x, training)
+
+    def backward(self, dy: Array) -> None:
+        """As `Layer.backward`."""
+        conv = self.conv
+        (x,) = conv.recall()
+        gradient = convolution.direct.kernel_gradient
+        conv.gradients["kernel"] = gradient(x, conv.parameters["kernel"], dy, conv.stride, conv.pixels(x.shape[1:3]))
+        if conv.use_bias:
+            conv.gradients["bias"] = dy.sum(axis=(0, 1, 2))
+
+
 class ConvReLU:
     """y = ReLU(x * w + b), in one go.
 
-    In front of it may stand `opening`, a block that the network begins with. As far as Winograd's algorithm is used,
-    that is computed in its tiles only.
+    In front of it may stand the `Opening`. As far as Winograd's algorithm is used, that is computed in its tiles only.
     """
 
-    def __init__(self, conv: Conv2D, relu: ReLU, opening: "ConvReLU | None" = None, begins: bool = False) -> None:
+    def __init__(self, conv: Conv2D, relu: ReLU, opening: Opening | None = None) -> None:
         self.layers: Sequence[Layer] = (*(opening.layers if opening else ()), conv, relu)
-        self.conv, self.opening, self.begins = conv, opening, begins
+        self.conv, self.opening = conv, opening
         self._memory: Any = None
         self._weights: Any = None
 
@@ -60,7 +128,7 @@ class ConvReLU:
         by_winograd = self._weights is not None or algorithm is convolution.ALGORITHMS.get("winograd")
         y: Array
         if by_winograd:
-            x = opened(self.opening, x, padding)
+            x = self.opening.source(x, padding) if self.opening else x
             y = convolution.winograd.forward_relu(x, self._weights or kernel, bias, padding)
         else:
             x = self.opening.forward(x, training) if self.opening else x
@@ -70,23 +138,20 @@ class ConvReLU:
         return y
 
     def backward(self, dy: Array) -> Any:
-        """As `Layer.backward`; where the network begins, there may be no dx."""
+        """As `Layer.backward`."""
         (x, y, algorithm, by_winograd), self._memory = recall(self), None
         conv, padding = self.conv, self.conv.pixels(x.shape[1:3])
         kernel = conv.parameters["kernel"]
         dx: Any
         if by_winograd:
             dx, dw, db = convolution.winograd.backward_relu(x, kernel, y, dy, padding)
-            dx = closed(self.opening, dx)
         else:
             dy, db = kernels.bias_relu_backward(dy, y)
-            if self.begins and algorithm is convolution.ALGORITHMS.get("direct"):
-                dx, dw = None, convolution.direct.kernel_gradient(x, kernel, dy, conv.stride, padding)
-            else:
-                dx, dw = algorithm.backward(x, kernel, dy, conv.stride, padding)
-            dx = self.opening.backward(dx) if self.opening else dx
+            dx, dw = algorithm.backward(x, kernel, dy, conv.stride, padding)
         conv.gradients.update(kernel=dw, bias=db)
-        return dx
+        if self.opening is None:
+            return dx
+        return self.opening.note(*dx) if by_winograd else self.opening.backward(dx)
 
     def freeze(self, shape: Shape) -> None:
         """Prepare the weights for predictions from inputs of this shape, for as long as they do not change."""
@@ -104,7 +169,7 @@ class ConvReLUPool:
     """
 
     def __init__(
-        self, layers: tuple[Conv2D, ReLU, MaxPool2D], dropout: Dropout | None, opening: ConvReLU | None
+        self, layers: tuple[Conv2D, ReLU, MaxPool2D], dropout: Dropout | None, opening: Opening | None
     ) -> None:
         self.layers: list[Layer] = [*(opening.layers if opening else ()), *layers, *([dropout] if dropout else [])]
         (self.conv, _, self.pool), self.dropout, self.opening = layers, dropout, opening
@@ -118,7 +183,7 @@ class ConvReLUPool:
         kept, scale = None, 1.0
         if training and self.dropout is not None:
             kept, scale = self.dropout.draw((len(x), *self.pool.output_shape(self.conv.output_shape(shape))))
-        x = opened(self.opening, x, padding)
+        x = self.opening.source(x, padding) if self.opening else x
         y: Array
         y, winners = convolution.winograd.forward_pool(x, self._weights or kernel, bias, padding, kept, scale)
         if training:
@@ -131,7 +196,7 @@ class ConvReLUPool:
         padding, kernel = self.conv.pixels(x.shape[1:3]), self.conv.parameters["kernel"]
         dx, dw, db = convolution.winograd.backward_pool(x, kernel, winners, dy, padding, scale)
         self.conv.gradients.update(kernel=dw, bias=db)
-        return closed(self.opening, dx)
+        return self.opening.note(*dx) if self.opening else dx
 
     def freeze(self, shape: Shape) -> None:
         """As `ConvReLU.freeze`."""
@@ -139,23 +204,6 @@ class ConvReLUPool:
         kernel = self.conv.parameters["kernel"]
         height, width, _ = self.pool.output_shape(self.conv.output_shape(shape))
         self._weights = convolution.winograd.prepare(kernel, (2 * height, 2 * width), kernel.dtype, even=True)
-
-
-def opened(opening: ConvReLU | None, x: Array, following: Padding) -> Any:
-    """What Winograd's algorithm reads: x, or a layer between x and it that is not written down."""
-    if opening is None:
-        return x
-    conv = opening.conv
-    kernel, bias = conv.parameters.values()
-    return convolution.first_layer.convolved(x, kernel, bias, conv.pixels(x.shape[1:3]), following)
-
-
-def closed(opening: ConvReLU | None, dx: Any) -> Any:
-    """Hand the opening its gradients, which Winograd's algorithm returns where it had one in the place of x."""
-    if opening is None:
-        return dx
-    opening.conv.gradients.update(zip(("kernel", "bias"), dx, strict=True))
-    return None
 
 
 class PoolDropout:
@@ -210,7 +258,7 @@ class BatchNormReLU:
         return dx
 
 
-def recall(block: ConvReLU | ConvReLUPool | PoolDropout | BatchNormReLU) -> Any:
+def recall(block: Opening | ConvReLU | ConvReLUPool | PoolDropout | BatchNormReLU) -> Any:
     """What the block's last training `forward` kept."""
     if block._memory is None:
         raise RuntimeError(f"{type(block).__name__}.backward needs a forward(x, training=True) before it")
@@ -280,13 +328,17 @@ def blocks(layers: Sequence[Layer], shapes: Sequence[Shape]) -> list[Step]:
         kinds = [type(layer) for layer in layers[at : at + 4]]
         step: Step = layers[at]
         group: Any = layers[at : at + 1]
-        if kinds[:2] == [Conv2D, ReLU] and "bias" in layers[at].parameters:
+        if at == 0 and kinds[0] is Conv2D and _begins(layers[0]):
+            group, step = _opening(layers[:4], kinds)
+        elif kinds[:2] == [Conv2D, ReLU] and "bias" in layers[at].parameters:
             group = layers[at : at + 2]
             if kinds[2:3] == [MaxPool2D] and _pools_on_the_way(group[0], layers[at + 2], shapes[at]):
                 group = layers[at : at + (4 if kinds[3:] == [Dropout] else 3)]
-            opening: Any = steps.pop() if at == 2 and _opens(steps[0], group[0], shapes[2]) else None
+            before: Any = steps[0] if at == 2 else None
+            opening = before if isinstance(before, Opening) and _by_winograd(group[0], shapes[at]) else None
+            steps = steps if opening is None else []
             if len(group) == 2:
-                step = ConvReLU(group[0], group[1], opening, begins=at == 0)
+                step = ConvReLU(group[0], group[1], opening)
             else:
                 step = ConvReLUPool(group[:3], group[3] if len(group) == 4 else None, opening)
         elif kinds[:2] == [MaxPool2D, Dropout]:
@@ -300,14 +352,20 @@ def blocks(layers: Sequence[Layer], shapes: Sequence[Shape]) -> list[Step]:
     return steps
 
 
-def _opens(step: Step, following: Conv2D, shape: Shape) -> bool:
-    """Whether the block that a network begins with is computed faster than fetched, for a convolution of `shape`.
+def _begins(conv: Any) -> bool:
+    """Whether `kernels.first_layer` computes such a first convolution faster than others do."""
+    return (conv.algorithm, conv.stride) == ("auto", (1, 1)) and "direct" in convolution.ALGORITHMS
 
-    Each pixel takes KH * KW * C products, and is wanted in up to four tiles.
-    """
-    if not isinstance(step, ConvReLU) or step.conv.stride != (1, 1) or not _by_winograd(following, shape):
-        return False
-    return step.conv.algorithm == "auto" and math.prod(step.conv.parameters["kernel"].shape[:3]) <= MOST_TAPS
+
+def _opening(layers: Sequence[Any], kinds: Sequence[type[Layer]]) -> tuple[Sequence[Layer], Step]:
+    """The block that a network begins with, and its layers. What has many taps, or no ReLU, is left to others."""
+    conv = layers[0]
+    if math.prod(conv.parameters["kernel"].shape[:3]) > MOST_TAPS or kinds[1:2] != [ReLU] or not conv.use_bias:
+        return layers[:1], FirstConv(conv)
+    if kinds[2:3] != [MaxPool2D] or layers[2].config() != TWO_BY_TWO:
+        return layers[:2], Opening(*layers[:2])
+    group = layers[: 4 if kinds[3:] == [Dropout] else 3]
+    return group, Opening(*group)
 
 
 def _by_winograd(conv: Conv2D, shape: Shape) -> bool:
@@ -320,7 +378,7 @@ def _pools_on_the_way(conv: Conv2D, pool: Layer, shape: Shape) -> bool:
 
     Tiles that are pooled have an even size, and may overhang the output more than others do.
     """
-    if pool.config() != {"pool_size": (2, 2), "stride": (2, 2)} or not _by_winograd(conv, shape):
+    if pool.config() != TWO_BY_TWO or not _by_winograd(conv, shape):
         return False
     (height, width, filters), kernel = conv.output_shape(shape), conv.parameters["kernel"]
     tiles = [convolution.winograd.best_tile((height, width), kernel.shape, even) for even in (False, True)]

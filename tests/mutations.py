@@ -146,12 +146,20 @@ TABLE = {
         ("a chunk's sums lost", "multiply_add(left, columns", "multiply(left, columns"),
         ("dx not cleared", "dx[images[0] : images[1]] = 0", "pass"),
     ],
-    ("kernels/first_layer.py",): [
+    ("kernels/convolved.py",): [
         ("ReLU passes all gradients", "positive(gradient, value)", "gradient"),
-        ("taps of the first row only", "address = b.mul(row, x.strides[1])", "address = INDEX(0)"),
-        ("dkernel overwritten", "strict=True)), start=total)", "strict=True)), start=total.full(0))"),
+        ("the first tap for all", "self.taps.pointer([tap], INDEX)", "self.taps.pointer([0], INDEX)"),
+        ("dkernel overwritten", "(total + sum(others, start=first))", "sum(others, start=first)"),
         ("dbias overwritten", "start=self.dbias.load((), lanes)", "start=dy[0].full(0)"),
         ("zeros outside of y forgotten", "strict=True)] if masked else vectors", "strict=True)] if False else vectors"),
+    ],
+    ("kernels/first_layer.py",): [
+        ("only the last worker's gradients count", "dkernel.sum(axis=0)[:, :filters]", "dkernel[-1][:, :filters]"),
+        (
+            "scale forgotten",
+            "Unpooled(dy, winners, layer.dtype.type(scale))",
+            "Unpooled(dy, winners, layer.dtype.type(1))",
+        ),
     ],
     ("kernels/matrices.py",): [
         ("only the last rows of the right matrix count", "multiply_add(a[:, first:]", "multiply(a[:, first:]"),
@@ -201,6 +209,16 @@ TABLE = {
             "block by winograd: dy doubled",
             "backward_relu(x, kernel, y, dy, padding)",
             "backward_relu(x, kernel, y, 2 * dy, padding)",
+        ),
+        (
+            "opening: dropout's scale forgotten",
+            "backward_pool(source, winners, dy, scale)",
+            "backward_pool(source, winners, dy)",
+        ),
+        (
+            "first convolution: padding forgotten",
+            "dy, conv.stride, conv.pixels(x.shape[1:3]))",
+            "dy, conv.stride, ((0, 0), (0, 0)))",
         ),
         ("pooled block: dropout's scale forgotten", "winners, dy, padding, scale)", "winners, dy, padding)"),
         ("pooling with dropout: scale forgotten", "self.pool.stride, scale)", "self.pool.stride)"),
@@ -252,7 +270,10 @@ TABLE = {
 NUMBA = ("kernels/batchnorm.py", "kernels/columns.py", "kernels/optimizer.py", "kernels/pooling.py")
 COMPILED = (
     "plan.py",
-    *(f"kernels/{name}.py" for name in ("direct", "first_layer", "matrices", "winograd", "winograd_passes")),
+    *(
+        f"kernels/{name}.py"
+        for name in ("convolved", "direct", "first_layer", "matrices", "winograd", "winograd_passes")
+    ),
 )
 
 

@@ -1,5 +1,7 @@
 """A network in blocks beside the same network layer by layer: the same numbers, masks and gradients."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -72,7 +74,7 @@ class Doubled(Layer):
 
 
 def test_every_layer_is_run_once_whatever_it_is():
-    network = Sequential([Conv2D(4, 3), Doubled(), ReLU(), Flatten(), Dense(2)], (6, 6, 1))
+    network = Sequential([Doubled(), Conv2D(4, 3), Doubled(), ReLU(), Flatten(), Dense(2)], (6, 6, 1))
     assert blocks(network.layers, network.shapes) == network.layers
 
 
@@ -118,6 +120,32 @@ def test_a_convolution_by_another_algorithm_runs_layer_by_layer(rng, algorithm):
     plan.backward(dy)
     for name, gradient in networks[0].gradients().items():
         np.testing.assert_allclose(networks[1].gradients()[name], gradient, rtol=1e-4, atol=1e-5)
+
+
+BEGINNINGS = {
+    "alone": [Conv2D(5, 3, padding=((1, 0), (2, 1)))],
+    "alone, with stride": [Conv2D(5, 3, stride=2, padding="same", use_bias=False), ReLU()],
+    "many taps": [Conv2D(5, (6, 7), padding="same"), ReLU(), MaxPool2D(2)],
+    "with ReLU": [Conv2D(5, (2, 3), padding="same"), ReLU(), MaxPool2D(3)],
+    "pooled": [Conv2D(5, 3, padding="same"), ReLU(), MaxPool2D(2), Conv2D(3, 2), ReLU()],
+    "pooled, with dropout": [Conv2D(5, 3), ReLU(), MaxPool2D(2), Dropout(0.4)],
+}
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS)
+def test_what_a_network_begins_with(rng, beginning):
+    networks = [Sequential(copy.deepcopy(BEGINNINGS[beginning]), (9, 8, 2), seed=7, dtype=np.float64) for _ in range(2)]
+    plan, x = Plan(networks[1]), rng.standard_normal((3, 9, 8, 2))
+    for array in networks[0].parameters().values():
+        array += 0.1 * rng.standard_normal(array.shape)
+    networks[1].assign({**networks[0].parameters(), **networks[0].state()})
+    y = networks[0].forward(x, training=True)
+    np.testing.assert_allclose(plan.forward(x, training=True), y, rtol=1e-12, atol=1e-12)
+    dy = rng.standard_normal(y.shape)
+    networks[0].backward(dy)
+    plan.backward(dy)
+    for name, gradient in networks[0].gradients().items():
+        np.testing.assert_allclose(networks[1].gradients()[name], gradient, rtol=1e-10, atol=1e-10, err_msg=name)
 
 
 @needs_winograd

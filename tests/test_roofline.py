@@ -16,11 +16,11 @@ PEAK = Peak(2, 100.0, {"L1": 90.0, "L2": 40.0, "memory": 4.0}, {"L1": 90.0, "L2"
 
 
 def test_flops_and_bytes_of_a_convolution(rng: np.random.Generator) -> None:
-    works = {(w.algorithm, w.step): w for w in roofline.of_convolution(Case("a", (2, 6, 6, 3), 5, 5, 1), rng)}
+    works = {(w.algorithm, w.step): w for w in roofline.of_convolution(Case("a", (2, 6, 6, 3), 5, 1, 1), rng)}
     assert set(works) == {(name, step) for name in ("direct", "im2col") for step in ("forward", "backward")}
-    x, w, y = 4 * 2 * 36 * 3, 4 * 25 * 3 * 5, 4 * 2 * 16 * 5
+    x, w, y = 4 * 2 * 36 * 3, 4 * 3 * 5, 4 * 2 * 64 * 5
     forward, backward = works["direct", "forward"], works["direct", "backward"]
-    assert forward.flops == forward.effective == 2 * (2 * 16 * 5) * (25 * 3)
+    assert forward.flops == forward.effective == 2 * (2 * 64 * 5) * 3
     assert (backward.flops, backward.effective) == (2 * forward.flops, 2 * forward.flops)
     assert (forward.traffic, backward.traffic) == (x + w + y, 2 * x + 2 * w + y)
     for work in works.values():
@@ -33,7 +33,8 @@ def test_winograd_counts_the_products_of_its_tiles(rng: np.random.Generator, mon
         roofline.winograd, "forward_relu", lambda x, w, bias, padding: np.zeros((2, 10, 10, 5), np.float32)
     )
     monkeypatch.setattr(roofline.winograd, "forward_pool", lambda x, w, bias, padding: pooled)
-    monkeypatch.setattr(roofline.winograd, "tile_size", lambda size, channels, filters, even: 4 if even else 5)
+    tile = roofline.winograd.Tile
+    monkeypatch.setattr(roofline.winograd, "best_tile", lambda size, shape, even: tile(4 if even else 5, 3))
     works = {w.step: w for w in roofline.of_convolution(Case("a", (2, 12, 12, 3), 5), rng) if w.algorithm == "winograd"}
     assert list(works) == [f"{d}{more}" for more in ("", "_relu", "_pool") for d in ("forward", "backward")]
     direct, y = 2 * (2 * 100 * 5) * (9 * 3), 4 * 2 * 100 * 5

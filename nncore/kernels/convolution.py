@@ -119,9 +119,9 @@ def choose(name: str, x_shape: Shape, kernel_shape: Shape, stride: Pair, padding
 def cheapest(x_shape: Shape, kernel_shape: Shape, stride: Pair, padding: Padding) -> str:
     """The name of the algorithm of least arithmetic for these shapes.
 
-    That is winograd for square kernels from 2x2 to 7x7 and stride 1, unless there are so few channels that its transforms of tiles, or
-    so few images that those of the kernel, take more time than it saves; else direct, and im2col without SIMD. A
-    transformed kernel was measured to take as long as the products of 55 tiles.
+    That is winograd for square kernels from 2x2 to 7x7 and stride 1, unless there are so few channels that its
+    transforms of tiles, or so few images that those of the kernel, take more time than it saves; else direct, and
+    im2col without SIMD. A transformed kernel was measured to take as long as the products of 55 tiles.
     """
     kh, kw, channels, filters = kernel_shape
     if "winograd" not in load():

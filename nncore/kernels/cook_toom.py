@@ -41,7 +41,11 @@ def cook_toom(m: int, r: int) -> tuple[Matrix, Matrix, Matrix]:
     a = [[p**i for i in range(m)] for p in points]
     g = [[p**k / math.prod(p - q for q in rest) for k in range(r)] for p, rest in zip(points, others, strict=True)]
     b_transposed = [[*_coefficients(rest), Fraction(0)] for rest in others]
-    at_infinity = [Fraction(0)] * (m - 1) + [Fraction(1)], [Fraction(0)] * (r - 1) + [Fraction(1)], _coefficients(points)
+    at_infinity = (
+        [Fraction(0)] * (m - 1) + [Fraction(1)],
+        [Fraction(0)] * (r - 1) + [Fraction(1)],
+        _coefficients(points),
+    )
     a, g, b_transposed = ([*rows, last] for rows, last in zip((a, g, b_transposed), at_infinity, strict=True))
     return _frozen(a), _frozen(g), transpose(b_transposed)
 

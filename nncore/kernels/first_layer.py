@@ -1,159 +1,96 @@
-"""A first convolution that exists only inside the tiles of the second.
+"""The convolution that a network begins with, and its ReLU and max-pooling, in one pass over tiles.
 
-The images that a network starts with have one channel or three. To convolve them takes less time than to write the
-result down and to fetch it again: so it is computed where a tile of it is wanted, and once more in the backward pass.
-Its own gradients are sums over pixels, to which each tile of dx adds its part while it is still in registers.
+A tile of the layer is "transformed" by a matrix that changes nothing on its way to where it is written: see `tiles`. Of
+the backward pass, only the gradients of kernel and bias are computed: nobody asks for that of the pictures.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from numba import get_num_threads, int64, njit, prange
 
-from nncore.kernels.direct import pad
-from nncore.kernels.reference import output_size
-from nncore.kernels.simd import INDEX, VECTOR_BYTES, Vector, Window, conform, loop, splat
-from nncore.kernels.tiles import Opener, Place, positive, relu
-from nncore.types import Array, Padding, Shape
+from nncore.kernels.cache import CACHE
+from nncore.kernels.convolved import Convolved, ConvolvedGradient
+from nncore.kernels.convolved import convolved as convolved
+from nncore.kernels.simd import VECTOR_BYTES, Constant, conform, empty
+from nncore.kernels.tiles import Pooled, Transform, Unpooled, transform
+from nncore.types import Array, Integers, Mask, Pair
 
-OVERHANG = 8
-"""How far a tile may reach beyond an image, at most: with all of its pixels."""
-
-
-class Convolved(NamedTuple):
-    """Read as y = ReLU(x * kernel + bias). In the place of its gradient may stand `ConvolvedGradient`.
-
-    x: (N, H, W, C) with zeros around, kernel: (KH, KW * C, F), bias: (F,), with F a multiple of the vectors' length.
-    height, width: of the images y. above, before: where in x the window of the pixel y[0, 0] begins.
-    """
-
-    x: Any
-    kernel: Any
-    bias: Any
-    height: Any
-    width: Any
-    above: Any
-    before: Any
-
-    @property
-    def shape(self) -> Shape:
-        return len(self.x), self.height, self.width, self.kernel.shape[2]
-
-    @property
-    def dtype(self) -> Any:
-        return self.x.dtype
-
-    def gradients(self, dkernel: Array, dbias: Array, filters: int) -> tuple[Array, Array]:
-        """Those that `ConvolvedGradient` added up, in the shapes (KH, KW, C, F) and (F,)."""
-        kh, channels = len(dkernel), self.x.shape[3]
-        return dkernel[..., :filters].reshape(kh, -1, channels, filters), dbias[:filters]
-
-    def open(self, window: Opener, at: Place) -> "Convolved":
-        n, i, j, c = at
-        height, width, above, before = (window.integer(field) for field in self[3:])
-        corner = [window.builder.add(i, above), window.builder.add(j, before)]
-        x = window(self.x, [n, *corner, INDEX(0)], (1, 2))
-        kernel, bias = window(self.kernel, [INDEX(0), INDEX(0), c], (0, 1)), window(self.bias, [c], ())
-        return Convolved(x, kernel, bias, height, width, i, j)
-
-    def contains(self, size: int, lanes: int) -> ir.Value:
-        b, inside = self.x.builder, ir.IntType(1)(1)
-        for start, length in ((self.above, self.height), (self.before, self.width)):
-            inside = b.and_(inside, b.icmp_signed(">=", start, INDEX(0)))
-            inside = b.and_(inside, b.icmp_signed("<=", b.add(start, INDEX(size)), length))
-        return inside
-
-    def load(self, places: Sequence[Any], lanes: int, masked: bool) -> list[Vector]:
-        b = self.x.builder
-
-        def add(vector: Vector, pixels: list[Vector], sums: Sequence[ir.Value]) -> list[ir.Value]:
-            return [(Vector(b, total) + pixel * vector).value for total, pixel in zip(sums, pixels, strict=True)]
-
-        totals = self.each_tap(places, [self.bias.load((), lanes).value] * len(places), self.kernel, lanes, add)
-        vectors = [relu(Vector(b, total)) for total in totals]
-        return [self._inside(v, place) for v, place in zip(vectors, places, strict=True)] if masked else vectors
-
-    def _inside(self, vector: Vector, place: Any) -> Vector:
-        """Zero outside of y."""
-        b = self.x.builder
-        for start, step, length in zip((self.above, self.before), place, (self.height, self.width), strict=True):
-            at = b.add(start, INDEX(step) if isinstance(step, int) else step)
-            vector = Vector(b, b.select(b.icmp_unsigned("<", at, length), vector.value, vector.full(0).value))
-        return vector
-
-    def each_tap(
-        self,
-        places: Sequence[Any],
-        carried: Sequence[ir.Value],
-        weights: Window,
-        lanes: int,
-        body: Callable[[Vector, list[Vector], Sequence[ir.Value]], Sequence[ir.Value]],
-        store: bool = False,
-    ) -> list[ir.Value]:
-        """Emit `carried = body(weights, pixels, carried)` for each tap: of x, the pixels that places meet there.
-
-        With `store`, the first that the body returns are the tap's new weights.
-        """
-        b, x = self.x.builder, self.x
-        starts = [b.ptrtoint(x.pointer(place, x.scalar), INDEX) for place in places]
-
-        def tap(d: ir.Value, address: ir.Value, row: ir.Value, *carried: ir.Value) -> list[ir.Value]:
-            pointers = [b.inttoptr(b.add(start, address), x.scalar.as_pointer()) for start in starts]
-            pixels = [splat(b, b.load(pointer, align=x.bytes, typ=x.scalar), lanes) for pointer in pointers]
-            results = list(body(weights.load((row, d), lanes), pixels, carried))
-            if store:
-                weights.store((row, d), Vector(b, results.pop(0)))
-            return [b.add(address, INDEX(x.bytes)), row, *results]
-
-        def line(row: ir.Value, *carried: ir.Value) -> list[ir.Value]:
-            address = b.mul(row, x.strides[1])
-            return loop(b, weights.shape[1], [address, row, *carried], tap)[2:]
-
-        return loop(b, weights.shape[0], carried, line)
+TILE_SIZE = 4
+_UNCHANGED = tuple(tuple(Fraction(int(i == j)) for j in range(TILE_SIZE)) for i in range(TILE_SIZE))
+TILE = Constant(Transform(_UNCHANGED, TILE_SIZE))
 
 
-class ConvolvedGradient(NamedTuple):
-    """Written, with the gradient of a `Convolved`, as the gradients of its kernel and its bias, which are added to."""
-
-    layer: Any
-    dkernel: Any
-    dbias: Any
-
-    def open(self, window: Opener, at: Place) -> "ConvolvedGradient":
-        layer = window.fields(*self.layer).open(window, at)
-        dkernel, dbias = window(self.dkernel, [INDEX(0), INDEX(0), at[3]], (0, 1)), window(self.dbias, at[3:], ())
-        return ConvolvedGradient(layer, dkernel, dbias)
-
-    def contains(self, size: int, lanes: int) -> ir.Value:
-        return self.layer.contains(size, lanes)
-
-    def store(self, row: ir.Value, lines: Sequence[Sequence[Vector]], masked: bool, accumulate: bool) -> None:
-        lanes = lines[0][0].lanes
-        places = [(row, column) for column in range(len(lines[0]))]
-        y = self.layer.load(places, lanes, masked)
-        dy = [positive(gradient, value) for gradient, value in zip(lines[0], y, strict=True)]
-        self.dbias.store((), sum(dy, start=self.dbias.load((), lanes)))
-
-        def add(total: Vector, pixels: list[Vector], _: Sequence[ir.Value]) -> list[ir.Value]:
-            return [sum((gradient * pixel for gradient, pixel in zip(dy, pixels, strict=True)), start=total).value]
-
-        self.layer.each_tap(places, [], self.dkernel, lanes, add, store=True)
+def forward(layer: Convolved, filters: int) -> Array:
+    """The layer written down after all: y (N, OH, OW, F)."""
+    y: Array = empty((*layer.shape[:3], filters), layer.dtype)
+    write_tiles(TILE, layer, y, len(y), filters, _grid(layer.height, layer.width))
+    return y
 
 
-def convolved(x: Array, kernel: Array, bias: Array, padding: Padding, following: Padding) -> Convolved:
-    """The layer `ReLU(x * kernel + bias)`, of stride 1, in front of a convolution with the padding `following`.
+def backward(layer: Convolved, dy: Array) -> tuple[Array, Array]:
+    """The gradients of kernel and bias, for dy (N, OH, OW, F)."""
+    dy = conform("dy", dy, (*layer.shape[:3], dy.shape[3]), layer.dtype)
+    return _gradients(layer, dy, dy.shape[3])
 
-    x: (N, H, W, C), kernel: (KH, KW, C, F), bias: (F,).
-    """
-    kh, kw, channels, filters = kernel.shape
-    x = conform("x", x, (*x.shape[:3], channels), x.dtype)
-    size = output_size(x.shape[1:3], (kh, kw), (1, 1), padding)
-    (above, below), (left, right) = ((before, after + OVERHANG) for before, after in following)
-    (top, bottom), (first, last) = padding
-    x = pad(x, ((top + above, bottom + below), (first + left, last + right)))
-    kernel = conform("kernel", kernel, kernel.shape, x.dtype).reshape(kh, kw * channels, filters)
-    bias, missing = conform("bias", bias, (filters,), x.dtype), -filters % (VECTOR_BYTES // x.itemsize)
-    if missing:
-        kernel, bias = np.pad(kernel, ((0, 0), (0, 0), (0, missing))), np.pad(bias, (0, missing))
-    return Convolved(x, kernel, bias, *size, above, left)
+
+def forward_pool(
+    layer: Convolved, filters: int, kept: Mask | None = None, scale: float = 1.0
+) -> tuple[Array, Integers]:
+    """As `winograd.forward_pool`, for this layer alone."""
+    shape = (len(layer.x), layer.height // 2, layer.width // 2, filters)
+    y: Array = empty(shape, layer.dtype)
+    winners: Integers = empty(shape, np.int8)
+    kept = conform("kept", kept, shape, np.bool_) if kept is not None else None
+    target = Pooled(y, winners, np.zeros(filters, layer.dtype), kept, layer.dtype.type(scale))
+    write_tiles(TILE, layer, target, len(y), filters, _grid(2 * shape[1], 2 * shape[2]))
+    return y, winners
+
+
+def backward_pool(layer: Convolved, winners: Integers, dy: Array, scale: float = 1.0) -> tuple[Array, Array]:
+    """The gradients of kernel and bias, for dy (N, OH // 2, OW // 2, F) and the winners that `forward_pool` gave."""
+    shape = (len(layer.x), layer.height // 2, layer.width // 2, dy.shape[3])
+    dy, winners = conform("dy", dy, shape, layer.dtype), conform("winners", winners, shape, np.int8)
+    return _gradients(layer, Unpooled(dy, winners, layer.dtype.type(scale)), dy.shape[3])
+
+
+def _gradients(layer: Convolved, dy: Any, filters: int) -> tuple[Array, Array]:
+    workers = get_num_threads()
+    dkernel = np.empty((workers, *layer.kernel.shape), layer.dtype)
+    dbias = np.empty((workers, *layer.bias.shape), layer.dtype)
+    add_gradients(TILE, dy, layer, dkernel, dbias, filters, _grid(layer.height, layer.width))
+    return dkernel.sum(axis=0)[:, :filters], dbias.sum(axis=0)[:filters]
+
+
+def _grid(height: int, width: int) -> Pair:
+    return -(-height // TILE_SIZE), -(-width // TILE_SIZE)
+
+
+@njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
+def write_tiles(tile: Any, layer: Any, y: Any, images: int, filters: int, grid: Pair) -> None:
+    """Compute the layer into y, which `transform` can write."""
+    for each in prange(images):
+        image: Any = int64(each)
+        for i in range(grid[0]):
+            for j in range(grid[1]):
+                for c in range(0, filters, VECTOR_BYTES // layer.bias.itemsize):
+                    at = image, i * tile.step, j * tile.step, c
+                    transform(tile, layer, at, y, at)
+
+
+@njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
+def add_gradients(tile: Any, dy: Any, layer: Any, dkernel: Array, dbias: Array, filters: int, grid: Pair) -> None:
+    """Add up each worker's gradients, dkernel (workers, taps, F) and dbias (workers, F), from dy."""
+    for each in prange(len(dkernel)):
+        w: Any = int64(each)
+        # Sums of its own: two workers that add to the same line of the cache would wait for each other all the time.
+        own_dkernel, own_dbias = np.zeros_like(dkernel[w]), np.zeros_like(dbias[w])
+        sums = ConvolvedGradient(layer, own_dkernel, own_dbias)
+        for image in range(len(layer.x) * w // len(dkernel), len(layer.x) * (w + 1) // len(dkernel)):
+            for i in range(grid[0]):
+                for j in range(grid[1]):
+                    for c in range(0, filters, VECTOR_BYTES // dbias.itemsize):
+                        at = image, i * tile.step, j * tile.step, c
+                        transform(tile, dy, at, sums, at)
+        dkernel[w], dbias[w] = own_dkernel, own_dbias

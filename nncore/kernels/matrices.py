@@ -39,6 +39,15 @@ def matmul(a: Array, b: Array) -> Array:
     return y
 
 
+@njit(nogil=True, error_model="numpy")
+def pack(part: Array, packed: Array) -> None:
+    """Copy part to the front of packed, row by row."""
+    for d in range(part.shape[0]):
+        row, target = part[d], packed[d]
+        for c in range(len(row)):
+            target[c] = row[c]
+
+
 @njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
 def _multiply_many_rows(
     block: Any, a: Array, offsets: Integers, across: int, b: Array, y: Array, blocks: int, groups: int
@@ -52,9 +61,7 @@ def _multiply_many_rows(
         packed = np.zeros((DEPTH, line), y.dtype)
         for first in range(0, len(b), DEPTH):
             depth = min(DEPTH, len(b) - first)
-            for d in range(depth):
-                for c in range(min(line, b.shape[1] - column)):
-                    packed[d, c] = b[first + d, column + c]
+            pack(b[first : first + depth, column : column + line], packed)
             walk = 1, 0, depth, across
             for row in range(start, min(start + share, len(offsets)), ROWS):
                 if first == 0:

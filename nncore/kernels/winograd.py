@@ -1,6 +1,6 @@
 """Convolution with square kernels and stride 1 by Winograd's minimal filtering, F(m, r) in both directions.
 
-For kernels of r x r, with the matrices of `cook_toom`, over tiles of n x n pixels, n = m + r - 1, that overlap by r - 1,
+For kernels of r x r, with the matrices of `cook_toom`, over tiles of n x n pixels that overlap by r - 1, n = m + r - 1,
 
     V = B^T x B        U = G w G^T        M = sum over channels of U * V        y = A^T M A
 
@@ -24,8 +24,8 @@ import numpy as np
 from numba import get_num_threads
 from numpy.typing import DTypeLike
 
+from nncore.kernels.convolved import Convolved
 from nncore.kernels.cook_toom import POINTS, cook_toom, transpose
-from nncore.kernels.first_layer import Convolved
 from nncore.kernels.reference import output_size
 from nncore.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, Constant, conform, empty
 from nncore.kernels.tiles import Activated, Pooled, Rectified, Transform, Unpooled
@@ -41,7 +41,7 @@ from nncore.types import Array, Integers, Mask, Padding, Pair, Shape
 
 LINE = VECTORS * VECTOR_BYTES
 Images: TypeAlias = Any  # Array | Convolved
-"""In the place of images x may stand a first layer: then that of dx is taken by the gradients (kernel, bias) of it."""
+"""In the place of images x may stand a first layer: then that of dx is taken by the gradients (taps, C), (C,) of it."""
 
 CHUNK_BYTES = 5 * 2**18
 """What the planes of a chunk may take, measured on cores with 2 MiB of second-level cache. Shorter chunks load the
@@ -209,9 +209,9 @@ def _backward(x: Images, kernel: Array, padding: Padding, dy: Any, tile: Tile) -
     kinds, origin = (transforms["read x"], transforms["read dy"], transforms["write dx"]), (top, left)
     dx: Any
     if isinstance(x, Convolved):
-        dfirst = np.zeros((workers, *x.kernel.shape), x.dtype), np.zeros((workers, *x.bias.shape), x.dtype)
+        dfirst = np.empty((workers, *x.kernel.shape), x.dtype), np.empty((workers, *x.bias.shape), x.dtype)
         backward_pass_to_first(*kinds, x, dy, weights, channels, *dfirst, sums, dbias, origin, grid, chunk)
-        dx = x.gradients(dfirst[0].sum(axis=0), dfirst[1].sum(axis=0), channels)
+        dx = tuple(parts.sum(axis=0)[..., :channels] for parts in dfirst)
     else:
         dx = empty(x.shape, x.dtype)
         backward_pass(*kinds, _source(x, channels), dy, weights, dx, sums, dbias, origin, grid, chunk)

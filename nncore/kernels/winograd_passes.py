@@ -10,7 +10,7 @@ import numpy as np
 from numba import int64, njit, prange
 
 from nncore.kernels.cache import CACHE
-from nncore.kernels.first_layer import ConvolvedGradient
+from nncore.kernels.convolved import ConvolvedGradient
 from nncore.kernels.product import multiply, multiply_add
 from nncore.kernels.simd import ROWS, VECTOR_BYTES
 from nncore.kernels.tiles import transform
@@ -220,13 +220,16 @@ def backward_pass_to_first(
 ) -> None:
     """`backward_pass` for a `Convolved` x: in the place of dx, for each worker the gradients of its kernel and bias.
 
-    dkernel: zeros (workers, KH, KW * C, F), dfirst: zeros (workers, F).
+    dkernel: (workers, taps, F), dfirst: (workers, F).
     """
     for each in prange(len(sums)):
         w: Any = int64(each)
         images = len(x.x) * w // len(sums), len(x.x) * (w + 1) // len(sums)
-        dx, kinds = ConvolvedGradient(x, dkernel[w], dfirst[w]), (read_x, read_dy, write_dx)
+        # Sums of its own: two workers that add to the same line of the cache would wait for each other all the time.
+        own_dkernel, own_dfirst = np.zeros_like(dkernel[w]), np.zeros_like(dfirst[w])
+        dx, kinds = ConvolvedGradient(x, own_dkernel, own_dfirst), (read_x, read_dy, write_dx)
         backward_share(*kinds, x, dy, weights, dx, sums[w], dbias[w], origin, grid, images, channels, chunk)
+        dkernel[w], dfirst[w] = own_dkernel, own_dfirst
 
 
 @njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")

@@ -93,7 +93,9 @@ def test_names():
 @pytest.mark.skipif(not convolution.SIMD, reason="needs Numba and its SIMD vectors")
 def test_what_winograd_does_not_serve():
     for size, stride, told in (((3, 3), (2, 1), "3x3 and stride 2x1"), ((5, 3), (1, 1), "5x3 and stride 1x1")):
-        with pytest.raises(OptionError, match=f"'winograd' is for kernels of 3x3 and stride 1, not for {told}"):
+        with pytest.raises(
+            OptionError, match=f"'winograd' is for kernels from 2x2 to 7x7 and stride 1, not for {told}"
+        ):
             convolution.check_algorithm("winograd", size, stride)
 
 
@@ -109,7 +111,8 @@ def test_auto_takes_what_was_measured_to_be_the_fastest():
         ("direct", (128, 28, 28, 4), (3, 3, 4, 16), (1, 1), one),
         ("direct", (1, 12, 12, 128), (3, 3, 128, 128), (1, 1), valid),
         ("direct", (128, 26, 26, 64), (3, 3, 64, 128), (2, 2), valid),
-        ("direct", (128, 26, 26, 64), (5, 5, 64, 128), (1, 1), valid),
+        ("winograd", (128, 26, 26, 64), (5, 5, 64, 128), (1, 1), valid),
+        ("direct", (128, 26, 26, 64), (5, 3, 64, 128), (1, 1), valid),
         ("direct", (128, 26, 26, 64), (1, 1, 64, 128), (1, 1), valid),
     ):
         assert convolution.choose("auto", x, kernel, stride, padding) is ALGORITHMS[expected]
@@ -123,10 +126,11 @@ def test_auto_without_simd_is_im2col(monkeypatch):
 
 @pytest.mark.skipif(not convolution.SIMD, reason="needs Numba and its SIMD vectors")
 def test_in_words():
-    winograd = f"winograd F({convolution.winograd.tile_size((26, 26), 64, 128)}, 3)"
+    winograd = f"winograd F({convolution.winograd.best_tile((26, 26), (3, 3, 64, 128)).m}, 3)"
     for name, words in (("auto", winograd), ("winograd", winograd), ("im2col", "im2col"), ("direct", "direct")):
         assert convolution.describe(name, *SHAPES) == words
-    assert convolution.describe("auto", (128, 28, 28, 64), (5, 5, 64, 128), (1, 1), ((0, 0), (0, 0))) == "direct"
+    for size, words in (((5, 5), "winograd F(4, 5)"), ((1, 1), "direct"), ((5, 4), "direct")):
+        assert convolution.describe("auto", (128, 28, 28, 64), (*size, 64, 128), (1, 1), ((0, 0), (0, 0))) == words
 
 
 def test_what_is_not_there():

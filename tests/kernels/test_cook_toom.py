@@ -11,17 +11,21 @@ def fractions(rng, *shape):
     return np.array(flat, dtype=object).reshape(shape)
 
 
-@pytest.mark.parametrize("m", POINTS)
-def test_it_filters_exactly(rng, m):
-    a, g, b = (np.array(matrix, dtype=object) for matrix in cook_toom(m))
-    d, taps = fractions(rng, m + 2), fractions(rng, 3)
-    assert (a.shape, g.shape, b.shape) == ((m + 2, m), (m + 2, 3), (m + 2, m + 2))
-    assert (a.T @ ((g @ taps) * (b.T @ d))).tolist() == [d[i : i + 3] @ taps for i in range(m)]
+TILES = [(n - r + 1, r) for n in POINTS for r in range(2, n)]
 
 
-@pytest.mark.parametrize("m", POINTS)
-def test_shared_sums_change_nothing(rng, m):
-    for matrix in cook_toom(m):
+@pytest.mark.parametrize(("m", "r"), TILES)
+def test_it_filters_exactly(rng, m, r):
+    a, g, b = (np.array(matrix, dtype=object) for matrix in cook_toom(m, r))
+    n = m + r - 1
+    d, taps = fractions(rng, n), fractions(rng, r)
+    assert (a.shape, g.shape, b.shape) == ((n, m), (n, r), (n, n))
+    assert (a.T @ ((g @ taps) * (b.T @ d))).tolist() == [d[i : i + r] @ taps for i in range(m)]
+
+
+@pytest.mark.parametrize(("m", "r"), TILES)
+def test_shared_sums_change_nothing(rng, m, r):
+    for matrix in cook_toom(m, r):
         for each in (matrix, transpose(matrix)):
             plain = np.array(each, dtype=object)
             tile = fractions(rng, plain.shape[1], plain.shape[1])
@@ -29,10 +33,10 @@ def test_shared_sums_change_nothing(rng, m):
             assert sandwich(each, tile) == (plain @ tile @ plain.T).tolist()
 
 
-@pytest.mark.parametrize("m", POINTS)
-def test_the_second_point_sums_a_tile(m):
+@pytest.mark.parametrize(("m", "r"), TILES)
+def test_the_second_point_sums_a_tile(m, r):
     """The bias's gradient is read off there."""
-    assert set(cook_toom(m)[0][1]) == {1}
+    assert set(cook_toom(m, r)[0][1]) == {1}
 
 
 class Counted:
@@ -52,7 +56,7 @@ class Counted:
 
 @pytest.mark.parametrize(("m", "row_by_row", "shared"), [(2, 2, 2), (4, 12, 10), (5, 20, 14), (6, 30, 18)])
 def test_shared_sums_save_additions(m, row_by_row, shared):
-    a = cook_toom(m)[0]
+    a = cook_toom(m, 3)[0]
     assert sum(sum(map(bool, row)) - 1 for row in a) == row_by_row
     Counted.additions = 0
     apply(a, [Counted()] * m)

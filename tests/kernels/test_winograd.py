@@ -22,7 +22,7 @@ WINDOW = ((2, 2), (2, 2))
 @pytest.fixture
 def tiles_of(monkeypatch):
     """Fix the size of tiles, which otherwise depends on the shapes."""
-    return lambda m: monkeypatch.setattr(winograd, "tile_size", lambda *shape, even=False: m)
+    return lambda m, r=3: monkeypatch.setattr(winograd, "best_tile", lambda *shape, even=False: winograd.Tile(m, r))
 
 
 def relative_error(ours, exact):
@@ -30,13 +30,13 @@ def relative_error(ours, exact):
     return np.sqrt(np.square(ours - exact).mean() / np.square(exact).mean())
 
 
-def arguments(rng, dtype=np.float32, least=3):
+def arguments(rng, dtype=np.float32, least=3, r=3):
     """x, kernel, padding: every size at random, channels seldom a multiple of a vector's lanes."""
     n, height, width, channels, filters = (
         int(rng.integers(low, high)) for low, high in ((1, 5), (least, 17), (least, 17), (1, 40), (1, 70))
     )
     x = rng.standard_normal((n, height, width, channels)).astype(dtype)
-    kernel = rng.standard_normal((3, 3, channels, filters)).astype(dtype)
+    kernel = rng.standard_normal((r, r, channels, filters)).astype(dtype)
     return x, kernel, tuple(tuple(int(side) for side in sides) for sides in rng.integers(0, 3, (2, 2)))
 
 
@@ -44,11 +44,16 @@ def exactly(*arrays):
     return [array.astype(np.float64) for array in arrays]
 
 
-@pytest.mark.parametrize("m", POINTS)
-def test_errors_of_float32_stay_small_for_every_tile_size(rng, tiles_of, m):
-    tiles_of(m)
+OTHERS = [(n - r + 1, r) for n in POINTS for r in range(2, n) if r != 3]
+
+
+@pytest.mark.parametrize("tile", [*((n - 2, 3) for n in POINTS), (4, 5), None])
+def test_errors_of_float32_stay_small_for_every_tile(rng, tiles_of, tile):
+    m, r = tile or OTHERS[rng.integers(len(OTHERS))]  # each takes seconds to compile: one of the others in every run
+    print(f"F({m}, {r})")
+    tiles_of(m, r)
     for _ in range(5):
-        x, kernel, padding = arguments(rng)
+        x, kernel, padding = arguments(rng, least=r, r=r)
         y = winograd.forward(x, kernel, STRIDE, padding)
         dy = rng.standard_normal(y.shape).astype(np.float32)
         dx, dw = winograd.backward(x, kernel, dy, STRIDE, padding)
@@ -159,19 +164,26 @@ def test_no_image_and_channels_that_fill_lines():
     assert not dw.any()
 
 
-def test_the_tile_size_is_that_of_least_arithmetic():
-    assert winograd.tile_size((24, 24), 64, 128) == 6
-    assert winograd.tile_size((10, 10), 128, 128) == 5
-    assert winograd.tile_size((4, 4), 128, 128) == 4
-    assert winograd.tile_size((2, 1), 128, 128) == 2
-    assert {winograd.tile_size((n, n), 64, 64, even=True) % 2 for n in range(1, 40)} == {0}
+def test_the_tile_is_that_of_least_arithmetic():
+    assert winograd.best_tile((24, 24), (3, 3, 64, 128)) == (6, 3)
+    assert winograd.best_tile((10, 10), (3, 3, 128, 128)) == (5, 3)
+    assert winograd.best_tile((4, 4), (3, 3, 128, 128)) == (4, 3)
+    assert winograd.best_tile((2, 1), (3, 3, 128, 128)) == (2, 3)
+    assert winograd.best_tile((16, 16), (5, 5, 32, 64)) == (4, 5)
+    assert {winograd.best_tile((n, n), (3, 3, 64, 64), even=True).m % 2 for n in range(1, 40)} == {0}
+
+
+def test_which_kernels_it_serves():
+    assert [r for r in range(1, 12) if winograd.serves((r, r), STRIDE)] == [2, 3, 4, 5, 6, 7]
+    assert not winograd.serves((3, 5), STRIDE)
+    assert not winograd.serves((3, 3), (1, 2))
 
 
 OTHER_MACHINE = """
 import numpy as np
 from nncore.kernels import direct, reference, simd, winograd
 assert simd.VECTOR_BYTES == {vector_bytes}
-winograd.tile_size = lambda *shape: 4
+winograd.best_tile = lambda *shape: winograd.Tile(4, 3)
 rng = np.random.default_rng(0)
 x, kernel = rng.standard_normal((3, 9, 8, 21)), rng.standard_normal((3, 3, 21, 19))
 geometry = (1, 1), ((1, 0), (0, 2))
