@@ -119,26 +119,21 @@ def backward() -> Group:
 def caches() -> Group:
     """Winograd's algorithm without what keeps in the cache what is wanted there, and with one after the other."""
     x, kernel, _, flops = conv2()
-    aligned = simd.empty(x.shape, x.dtype)
-    beside = simd.empty((x.size + 4,), x.dtype)[4:].reshape(x.shape)  # where NumPy's large arrays begin
-    aligned[:] = beside[:] = x
-    call = functools.partial(winograd.forward, beside, kernel, ONCE, NO_PADDING)
+    call = functools.partial(winograd.forward, x, kernel, ONCE, NO_PADDING)
     level, staggered = (loops.remade(winograd_passes.forward_pass, STAGGER=gap) for gap in (0, winograd_passes.STAGGER))
     with patch.object(simd.Window, "prefetch", lambda *place: None):
         for forward_pass in (level, staggered):
             changed(call, forward_pass=forward_pass)()  # compiles it now, without what asks ahead
-    without = {"empty": np.empty, "forward_pass": level, "STAGGER": 0}
+    without = {"forward_pass": level, "STAGGER": 0}
     steps = [
         Step(name, f"nncore/kernels/{place}" if place else "", BATCH, changed(call, **changes))
         for name, place, changes in (
             ("all tiles of a thread at once", "", {**without, "CHUNK_BYTES": 2**40}),
             ("chunk by chunk", "winograd.py: CHUNK_BYTES", without),
-            ("planes staggered", "winograd_passes.py: STAGGER", {"empty": np.empty, "forward_pass": staggered}),
-            ("weights and tiles asked for ahead", "product.py, tiles.py: prefetch", {"empty": np.empty}),
+            ("planes staggered", "winograd_passes.py: STAGGER", {"forward_pass": staggered}),
+            ("asked for ahead", "product.py: prefetch", {}),
         )
     ]
-    call = functools.partial(winograd.forward, aligned, kernel, ONCE, NO_PADDING)
-    steps.append(Step("arrays aligned", "nncore/kernels/simd.py: empty", BATCH, call))
     return Group("The same convolution by Winograd, and the caches", flops, steps)
 
 

@@ -141,25 +141,25 @@ def number(value: float) -> str:
 
 
 def draw(results: Sequence[Result], path: Path) -> None:
-    """A bar for each step; a logarithmic scale for each group."""
+    """A bar for each step, all to the same logarithmic scale."""
     groups = grouped(results)
     heights = [1.5 + len(group) for group in groups.values()]
     with picture(path, "From loops to the fast engine", 10, 0.8 + 0.27 * sum(heights)) as figure:
-        panels = figure.subplots(len(groups), 1, height_ratios=heights, squeeze=False)[:, 0]
+        panels = figure.subplots(len(groups), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
         for axes, (title, group) in zip(panels, groups.items(), strict=True):
             times = [1e6 * each.seconds for each in group]
             axes.barh(range(len(group)), times, color=[*[VALIDATION] * (len(group) - 1), TRAIN], height=0.7)
             for place, each in enumerate(group):
                 words = f" {number(times[place])} us, {number(each.gflops)} GFLOP/s"
                 axes.text(times[place], place, words, va="center", fontsize=8)
-            room = max(times) / min(times)
-            axes.set(xscale="log", xlim=(min(times) / room**0.2, max(times) * room**0.4), title=title)
-            axes.set_ylim(len(group) - 0.5, -0.5)
+            axes.set(xscale="log", ylim=(len(group) - 0.5, -0.5), title=title)
             axes.set_yticks(range(len(group)), [each.name for each in group], fontsize=8)
             axes.tick_params(axis="x", labelsize=8)
             axes.grid(axis="x", color=PANEL)
             axes.set_axisbelow(True)
-        note(figure, "Microseconds an image, on logarithmic scales. GFLOP/s are those of direct convolution.")
+        slowest, fastest = (1e6 * pick(each.seconds for each in results) for pick in (max, min))
+        panels[0].set_xlim(fastest / 3, slowest * (slowest / fastest) ** 0.3)
+        note(figure, "Microseconds an image, on a logarithmic scale. GFLOP/s are those of direct convolution.")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,0 +1,42 @@
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TO_BE_WRITTEN = "nncore/layers/square.py"  # by the reader, as README's example
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_examples_print_what_the_page_says(page: Path) -> None:
+    assert doctest.testfile(str(page), module_relative=False).failed == 0
+
+
+def test_the_chapter_on_speed_has_examples() -> None:
+    assert doctest.testfile(str(ROOT / "docs" / "speed.md"), module_relative=False).attempted > 10
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_links_to_is_there(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
+        assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_and_commands_that_a_page_names_are_there(page: Path) -> None:
+    text = page.read_text()
+    for path in re.findall(r"`((?:nncore|benchmarks|tests|webdemo|docs)/[\w/.]+)`", text):
+        assert path == TO_BE_WRITTEN or (ROOT / path).exists(), path
+    for module in re.findall(r"-m (benchmarks(?:\.\w+)*)", text):
+        path = ROOT / module.replace(".", "/")
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
+
+
+def test_names_in_the_chapter_on_speed_are_in_those_files() -> None:
+    text = (ROOT / "docs" / "speed.md").read_text()
+    places = re.findall(r"((?:nncore|benchmarks)/[\w/]+\.py): (\w+)", text)
+    for file, name in places:
+        assert re.search(rf"\b{name}\b", (ROOT / file).read_text()), f"{name} in {file}"
+    assert len(places) > 10
