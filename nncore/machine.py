@@ -25,9 +25,9 @@ def settle() -> None:
     """Let idle threads sleep, unless the user's environment says otherwise; keep freed memory for the next array."""
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # 2**4 clock ticks
     if os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE") == "PASSIVE":
-        # A sleeping thread takes 60 us to wake, which a training step would wait for twenty times: some 0.1 ms awake
+        # A sleeping thread takes 60 us to wake, which a training step would wait for twenty times: some 0.2 ms awake
         # bridge the gaps between kernels. Only GNU's library knows this one, and lets it overrule the other.
-        os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     _tell_malloc({M_MMAP_THRESHOLD: KEEP_BYTES, M_TRIM_THRESHOLD: KEEP_BYTES})
 
 

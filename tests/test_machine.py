@@ -46,7 +46,7 @@ print(json.dumps(seen))
 
 
 def test_threads_are_told_to_sleep_before_there_are_any():
-    assert in_a_new_process(SETTLED) == {name: ["4", "PASSIVE", "5000"] for name in ("numpy", "numba")}
+    assert in_a_new_process(SETTLED) == {name: ["4", "PASSIVE", "10000"] for name in ("numpy", "numba")}
 
 
 def test_what_the_user_has_said_of_threads_stays():
