@@ -8,12 +8,12 @@ from unittest.mock import patch
 import numpy as np
 
 from benchmarks import loops
-from nncore import plan
 from nncore.kernels import convolution, reference, simd, winograd, winograd_passes
 from nncore.layers import Conv2D
 from nncore.losses import SoftmaxCrossEntropy
 from nncore.models import reference as reference_network
 from nncore.optimizers import Adam
+from nncore.plan import ConvReLU, ConvReLUPool, Plan
 from nncore.sequential import Sequential
 from nncore.types import Array, Padding, Pair, Shape
 
@@ -81,7 +81,7 @@ def forward() -> Group:
         return Step(name, f"nncore/kernels/{place}", images, run, run)
 
     def by_tiles(m: int) -> Step:
-        function = changed(winograd.forward, tile_size=lambda *shape: m)
+        function = changed(winograd.forward, best_tile=lambda *shape: winograd.Tile(m, 3))
         return by(f"Winograd, F({m}, 3)", "winograd.py: forward", function)
 
     steps = [
@@ -164,17 +164,16 @@ def whole_network() -> Group:
 def training(title: str, count: int | None) -> Group:
     """The first `count` layers of the reference network, or the whole network with loss and optimizer."""
     (x,), labels, steps = arrays((BATCH, 28, 28, 1)), np.arange(BATCH) % 10, []
-    for name, place, conv, most_taps in (
-        ("layer by layer, im2col", "sequential.py", "im2col", None),
-        ("layer by layer, the fastest algorithm", "kernels/convolution.py: cheapest", "auto", None),
-        ("in blocks", "plan.py: ConvReLUPool", "auto", 0),
-        ("conv1 within the tiles of conv2", "kernels/first_layer.py", "auto", plan.MOST_TAPS),
+    for name, place, conv, in_blocks, within in (
+        ("layer by layer, im2col", "sequential.py", "im2col", False, False),
+        ("layer by layer, the fastest algorithm", "kernels/convolution.py: cheapest", "auto", False, False),
+        ("in blocks", "plan.py: ConvReLUPool", "auto", True, False),
+        ("conv1 within the tiles of conv2", "kernels/convolved.py: Convolved", "auto", True, True),
     ):
         network = Sequential(reference_network(conv=conv).layers[:count], (28, 28, 1))
-        model: Sequential | plan.Plan = network
-        if most_taps is not None:
-            with patch.object(plan, "MOST_TAPS", most_taps):
-                model = plan.Plan(network)
+        model = Plan(network) if in_blocks else network
+        if isinstance(model, Plan) and not within:
+            write_down_opening(model)
         if count:
             run = functools.partial(forward_and_backward, model, x)
         else:
@@ -184,13 +183,21 @@ def training(title: str, count: int | None) -> Group:
     return Group(title, flops, steps)
 
 
-def forward_and_backward(model: Sequential | plan.Plan, x: Array) -> None:
+def write_down_opening(model: Plan) -> None:
+    """Make the first convolution a block of its own, whose output goes through memory."""
+    block = model.steps[0]
+    if isinstance(block, ConvReLU | ConvReLUPool) and block.opening is not None:
+        model.steps.insert(0, block.opening)
+        block.opening = None
+
+
+def forward_and_backward(model: Sequential | Plan, x: Array) -> None:
     """With the output in the place of its own gradient."""
     model.backward(model.forward(x, training=True))
 
 
 def step(
-    network: Sequential, model: Sequential | plan.Plan, loss: SoftmaxCrossEntropy, adam: Adam, x: Array, labels: Any
+    network: Sequential, model: Sequential | Plan, loss: SoftmaxCrossEntropy, adam: Adam, x: Array, labels: Any
 ) -> None:
     """As in `train_scratch.py`."""
     loss.forward(model.forward(x, training=True), labels)

@@ -72,12 +72,14 @@ def test_all_steps_compute_one_convolution() -> None:
 @pytest.mark.usefixtures("small")
 def test_tiles_have_the_size_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr(ladder.winograd, "forward", lambda *_: asked.append(ladder.winograd.tile_size((24, 24), 8, 8)))
-    before = ladder.winograd.tile_size
+    monkeypatch.setattr(
+        ladder.winograd, "forward", lambda *_: asked.append(ladder.winograd.best_tile((24, 24), (3, 3, 8, 8)))
+    )
+    before = ladder.winograd.best_tile
     for step in ladder.forward().steps[-2:]:
         step.run()
-    assert asked == [2, 4]
-    assert ladder.winograd.tile_size is before
+    assert asked == [(2, 3), (4, 3)]
+    assert ladder.winograd.best_tile is before
 
 
 @pytest.mark.usefixtures("small")
