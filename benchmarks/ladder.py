@@ -8,12 +8,13 @@ from unittest.mock import patch
 import numpy as np
 
 from benchmarks import loops
+from nncore.blocks import ConvReLU, ConvReLUPool
 from nncore.kernels import convolution, reference, simd, winograd, winograd_passes
 from nncore.layers import Conv2D
 from nncore.losses import SoftmaxCrossEntropy
 from nncore.models import reference as reference_network
 from nncore.optimizers import Adam
-from nncore.plan import ConvReLU, ConvReLUPool, Plan
+from nncore.plan import Plan
 from nncore.sequential import Sequential
 from nncore.types import Array, Padding, Pair, Shape
 
@@ -167,7 +168,7 @@ def training(title: str, count: int | None) -> Group:
     for name, place, conv, in_blocks, within in (
         ("layer by layer, im2col", "sequential.py", "im2col", False, False),
         ("layer by layer, the fastest algorithm", "kernels/convolution.py: cheapest", "auto", False, False),
-        ("in blocks", "plan.py: ConvReLUPool", "auto", True, False),
+        ("in blocks", "blocks.py: ConvReLUPool", "auto", True, False),
         ("conv1 within the tiles of conv2", "kernels/convolved.py: Convolved", "auto", True, True),
     ):
         network = Sequential(reference_network(conv=conv).layers[:count], (28, 28, 1))

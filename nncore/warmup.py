@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 from tqdm import tqdm
 
+from nncore.blocks import Step
 from nncore.data.augment import AUGMENTATIONS, augment
 from nncore.optimizers import Optimizer
-from nncore.plan import Step
 from nncore.sequential import MANY, Sequential
 
 

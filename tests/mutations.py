@@ -204,7 +204,7 @@ TABLE = {
         ("bias_relu: dy where y is zero, too", "np.where(y > 0, dy", "np.where(y >= 0, dy"),
         ("bias_relu: rows of an image forgotten", "dx.sum(axis=(0, 1, 2))", "dx.sum(axis=(0, 2))[0]"),
     ],
-    ("plan.py",): [
+    ("blocks.py",): [
         (
             "block by winograd: dy doubled",
             "backward_relu(x, kernel, y, dy, padding)",
@@ -223,6 +223,8 @@ TABLE = {
         ("pooled block: dropout's scale forgotten", "winners, dy, padding, scale)", "winners, dy, padding)"),
         ("pooling with dropout: scale forgotten", "self.pool.stride, scale)", "self.pool.stride)"),
         ("normalisation: gradients swapped", "update(gamma=dgamma, beta=dbeta)", "update(gamma=dbeta, beta=dgamma)"),
+    ],
+    ("plan.py",): [
         ("plan: steps in the wrong order", "for step in reversed(self.steps):", "for step in self.steps:"),
     ],
     ("kernels/reference.py", "MaxPool2D", "AvgPool2D"): [
@@ -269,6 +271,7 @@ TABLE = {
 
 NUMBA = ("kernels/batchnorm.py", "kernels/columns.py", "kernels/optimizer.py", "kernels/pooling.py")
 COMPILED = (
+    "blocks.py",
     "plan.py",
     *(
         f"kernels/{name}.py"

@@ -9,7 +9,15 @@ MODULE = runpy.run_path(str(ROOT / "tests" / "mutations.py"))  # not imported: i
 Mutation, MUTATIONS, QUICK = MODULE["Mutation"], MODULE["MUTATIONS"], MODULE["QUICK"]
 
 LAYERS = [f"layers/{path.name}" for path in sorted((ROOT / "nncore" / "layers").glob("[!_]*.py"))]
-OTHERS = ["losses.py", "plan.py", "optimizers.py", "kernels/convolution.py", "kernels/reference.py", *MODULE["NUMBA"]]
+OTHERS = [
+    "losses.py",
+    "blocks.py",
+    "plan.py",
+    "optimizers.py",
+    "kernels/convolution.py",
+    "kernels/reference.py",
+    *MODULE["NUMBA"],
+]
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: f"{mutation.file}: {mutation.what}")
