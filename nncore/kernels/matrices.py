@@ -9,7 +9,7 @@ from nncore.kernels.cache import CACHE
 from nncore.kernels.direct import BLOCK
 from nncore.kernels.product import multiply, multiply_add
 from nncore.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, empty
-from nncore.types import Array, Integers
+from nncore.types import Array, Integers, Pair
 
 DEPTH = 128
 """Rows of the right matrix that are multiplied at a time: a block of columns of so many stays in the first cache."""
@@ -34,40 +34,50 @@ def matmul(a: Array, b: Array) -> Array:
     step, across = (stride // a.itemsize for stride in a.strides)
     offsets = np.minimum(np.arange(-(-rows // ROWS) * ROWS), rows - 1) * step
     blocks = -(-columns * a.itemsize // (VECTORS * VECTOR_BYTES))
-    groups = 1 if blocks % workers == 0 else workers
-    _multiply_many_rows(BLOCK, a, offsets, across, b, y, blocks, groups)
+    shares = (1, workers) if blocks % workers == 0 else (workers, 1)
+    _multiply_many_rows(BLOCK, a, offsets, across, b, y, blocks, shares)
     return y
 
 
 @njit(nogil=True, error_model="numpy")
 def pack(part: Array, packed: Array) -> None:
-    """Copy part to the front of packed, row by row."""
-    for d in range(part.shape[0]):
-        row, target = part[d], packed[d]
-        for c in range(len(row)):
-            target[c] = row[c]
+    """Copy part (depth, columns) to packed (blocks, DEPTH, columns of a block), along the way it lies in memory."""
+    line = packed.shape[2]
+    if part.strides[1] < part.strides[0]:
+        for d in range(part.shape[0]):
+            for block in range(len(packed)):
+                row, target = part[d, block * line : (block + 1) * line], packed[block, d]
+                for c in range(len(row)):
+                    target[c] = row[c]
+    else:
+        for c in range(part.shape[1]):
+            column, into = part[:, c], packed[c // line, :, c % line]
+            for d in range(len(column)):
+                into[d] = column[d]
 
 
 @njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
 def _multiply_many_rows(
-    block: Any, a: Array, offsets: Integers, across: int, b: Array, y: Array, blocks: int, groups: int
+    block: Any, a: Array, offsets: Integers, across: int, b: Array, y: Array, blocks: int, shares: Pair
 ) -> None:
-    """Workers share the blocks of columns and, if these are few, groups of rows."""
-    line = VECTORS * VECTOR_BYTES // y.itemsize
-    share = (len(offsets) // ROWS + groups - 1) // groups * ROWS
-    for each in prange(blocks * groups):
-        task: Any = int64(each)
-        column, start = task // groups * line, task % groups * share
-        packed = np.zeros((DEPTH, line), y.dtype)
+    """shares: in how many groups of rows, and in how many of blocks of columns, the work is divided."""
+    line, groups = VECTORS * VECTOR_BYTES // y.itemsize, len(offsets) // ROWS
+    for each in prange(shares[0] * shares[1]):
+        share, part = divmod(int64(each), shares[1])
+        rows = groups * share // shares[0] * ROWS, groups * (share + 1) // shares[0] * ROWS
+        begin, end = blocks * part // shares[1], blocks * (part + 1) // shares[1]
+        packed = np.zeros((end - begin, DEPTH, line), y.dtype)
         for first in range(0, len(b), DEPTH):
             depth = min(DEPTH, len(b) - first)
-            pack(b[first : first + depth, column : column + line], packed)
+            pack(b[first : first + depth, begin * line : end * line], packed)
             walk = 1, 0, depth, across
-            for row in range(start, min(start + share, len(offsets)), ROWS):
-                if first == 0:
-                    multiply(a, offsets, walk, packed, (0, 0), y, (row, column))
-                else:
-                    multiply_add(a[:, first:], offsets, walk, packed, (0, 0), y, (row, column))
+            for k in range(end - begin):
+                for row in range(rows[0], rows[1], ROWS):
+                    at = row, (begin + k) * line
+                    if first == 0:
+                        multiply(a, offsets, walk, packed[k], (0, 0), y, at)
+                    else:
+                        multiply_add(a[:, first:], offsets, walk, packed[k], (0, 0), y, at)
 
 
 @njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy", fastmath={"contract"})
