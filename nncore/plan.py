@@ -101,7 +101,7 @@ def blocks(layers: Sequence[Layer], shapes: Sequence[Shape]) -> list[Step]:
         kinds = [type(layer) for layer in layers[at : at + 4]]
         step: Step = layers[at]
         group: Any = layers[at : at + 1]
-        if at == 0 and kinds[0] is Conv2D and _begins(layers[0]):
+        if at == 0 and kinds[0] is Conv2D and _begins(layers[0], kinds):
             group, step = _opening(layers[:4], kinds)
         elif kinds[:2] == [Conv2D, ReLU] and "bias" in layers[at].parameters:
             group = layers[at : at + 2]
@@ -125,16 +125,17 @@ def blocks(layers: Sequence[Layer], shapes: Sequence[Shape]) -> list[Step]:
     return steps
 
 
-def _begins(conv: Any) -> bool:
-    """Whether `kernels.first_layer` computes such a first convolution faster than others do."""
-    return (conv.algorithm, conv.stride) == ("auto", (1, 1)) and "direct" in convolution.ALGORITHMS
+def _begins(conv: Any, kinds: Sequence[type[Layer]]) -> bool:
+    """Whether a first convolution is better treated as such: it has few taps, or is no part of another block."""
+    few = math.prod(conv.parameters["kernel"].shape[:3]) <= MOST_TAPS
+    alone = kinds[1:2] != [ReLU] or not conv.use_bias
+    return (few or alone) and (conv.algorithm, conv.stride) == ("auto", (1, 1)) and "direct" in convolution.ALGORITHMS
 
 
 def _opening(layers: Sequence[Any], kinds: Sequence[type[Layer]]) -> tuple[Sequence[Layer], Step]:
-    """The block that a network begins with, and its layers. What has many taps, or no ReLU, is left to others."""
-    conv = layers[0]
-    if math.prod(conv.parameters["kernel"].shape[:3]) > MOST_TAPS or kinds[1:2] != [ReLU] or not conv.use_bias:
-        return layers[:1], FirstConv(conv)
+    """The block that a network begins with, and its layers."""
+    if kinds[1:2] != [ReLU] or not layers[0].use_bias:
+        return layers[:1], FirstConv(layers[0])
     if kinds[2:3] != [MaxPool2D] or layers[2].config() != TWO_BY_TWO:
         return layers[:2], Opening(*layers[:2])
     group = layers[: 4 if kinds[3:] == [Dropout] else 3]
