@@ -2,7 +2,7 @@
 
 The strokes of 30 people (UCI's pen digits, see `nncore/data/unipen.py`) are drawn on the page's own pad in a real
 browser, by pens of several widths, and the page's answers are counted; so are those for drawings that are no digit
-(`outliers.py`). What it got wrong goes into two pictures in the folder --out.
+(`nncore/data/outliers.py`). What it got wrong goes into two pictures in the folder --out.
 """
 
 import argparse
@@ -20,10 +20,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from benchmarks.environment import say
-from benchmarks.outliers import KINDS, MARGIN, PAD, outliers
 from benchmarks.page import Answer, Page, served
 from benchmarks.protocol import ROOT, BenchmarkError
 from benchmarks.report import machine
+from nncore.data.outliers import KINDS, MARGIN, PAD, outliers
 from nncore.data.unipen import Drawing, find_pendigits, read_unipen
 from nncore.errors import NNCoreError
 from nncore.types import Array

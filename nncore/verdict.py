@@ -2,7 +2,7 @@
 
 A network of ten classes knows digits only: it calls a triangle a 0 with 100 %. These rules catch what is plainly
 something else. Percent called no digit, by the reference network; digits of 30 writers and outliers (those of
-`benchmarks/outliers.py`) drawn with pens of 8 to 28 pixels on a pad of 280, and MNIST's test set:
+`nncore/data/outliers.py`) drawn with pens of 8 to 28 pixels on a pad of 280, and MNIST's test set:
 
     rule                     writers   MNIST   what it catches
     much wider than high         0.0     0.3   scribbles 46, signs 20

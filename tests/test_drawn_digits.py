@@ -21,8 +21,8 @@ from benchmarks.drawn_digits import (
     sample,
     times,
 )
-from benchmarks.outliers import KINDS, MARGIN, PAD
 from benchmarks.page import Answer, read_off
+from nncore.data.outliers import KINDS, MARGIN, PAD
 from nncore.data.unipen import Drawing
 
 THREE = ((6, 20), (10, 8), (30, 2), (36, 14), (20, 26), (36, 36), (34, 50), (10, 56), (2, 44))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from benchmarks.outliers import PAD, outliers
+from nncore.data.outliers import PAD, outliers
 from nncore.preprocess import find_digits
 from nncore.types import Array, Bytes
 from nncore.verdict import candidates, judge, stroke_size

@@ -1,8 +1,8 @@
 """Things that people draw and that are no digit, as strokes of a pen on a pad of 280 pixels.
 
-Letters and shapes that are digits just as well have been left out: O, I, l, S, Z, B, G, b, q, a circle. Each kind is a
-function from random numbers to strokes in a square from -1 to 1; then the hand does its part, as for digits, and the
-drawing is put somewhere on the pad.
+What may just as well be a digit has been left out, such as a circle. Each kind is a function from random numbers to
+strokes in a square from -1 to 1; then the hand does its part, as for digits, and the drawing is put somewhere on the
+pad. A recogniser learns to refuse the kinds of SEEN; those of UNSEEN tell what it does with a thing it never met.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,48 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nncore.data.glyphs import LETTERS, NEW_LETTERS, NEW_SIGNS, SIGNS
 from nncore.data.skeletons import skeletons
 from nncore.types import Array
 
 PAD = 280  # pixels, its side
 MARGIN = 10  # pixels along the sides of the pad that the pen's middle keeps clear of
 STEP = 0.08  # from one point of a stroke to the next
-
-# The path of the pen as in nncore/data/skeletons.py: corners "x,y" in a box of 100 by 100, " / " lifts the pen
-LETTERS = {
-    "A": "0,100 45,0 90,100 / 15,62 75,62",
-    "E": "75,0 5,0 5,100 80,100 / 5,48 65,48",
-    "F": "75,0 5,0 5,100 / 5,46 60,46",
-    "H": "5,0 5,100 / 75,0 75,100 / 5,50 75,50",
-    "K": "5,0 5,100 / 75,0 5,55 80,100",
-    "M": "0,100 12,0 50,70 88,0 100,100",
-    "N": "5,100 5,0 75,100 75,0",
-    "R": "5,100 5,0 60,5 72,25 60,46 5,52 80,100",
-    "T": "0,0 90,0 / 45,0 45,100",
-    "V": "0,0 40,100 80,0",
-    "W": "0,0 25,100 50,30 75,100 100,0",
-    "X": "0,0 80,100 / 80,0 0,100",
-    "Y": "0,0 40,45 80,0 / 40,45 40,100",
-    "e": "5,55 80,50 75,20 45,5 12,25 5,60 25,92 60,98 85,82",
-    "f": "75,8 55,0 38,15 35,100 / 5,42 70,42",
-    "k": "10,0 10,100 / 65,40 12,68 70,100",
-    "m": "0,100 0,30 / 0,45 22,30 45,45 45,100 / 45,45 70,30 92,45 92,100",
-    "p": "5,10 5,100 / 5,20 45,5 72,25 60,52 30,58 5,45",
-    "r": "10,30 10,100 / 10,60 35,36 70,36",
-    "w": "0,30 22,100 48,45 72,100 98,30",
-}
-SIGNS = {
-    "plus": "0,50 100,50 / 50,0 50,100",
-    "hash": "30,0 20,100 / 75,0 65,100 / 0,32 100,32 / 0,68 95,68",
-    "question mark": "10,25 25,5 55,0 75,20 65,42 42,55 40,72 / 40,98 41,99",
-    "equals": "0,20 100,20 / 0,70 100,70",
-    "tick": "0,55 30,100 100,0",
-    "arrow": "0,50 100,50 / 65,15 100,50 65,85",
-    "heart": "50,100 5,45 8,12 30,5 50,30 72,5 94,12 95,45 50,100",
-    "lightning": "55,0 15,55 60,50 25,100",
-    "house": "5,100 5,45 50,0 95,45 95,100 5,100 / 38,100 38,70 62,70 62,100",
-    "percent": "85,0 10,100 / 18,5 5,20 18,36 32,20 18,5 / 78,62 65,78 78,95 92,78 78,62",
-}
 
 
 class Outlier(NamedTuple):
@@ -133,17 +98,72 @@ def _noise(rng: np.random.Generator) -> list[Array]:
     return list(starts + rng.normal(0, 0.07, (len(starts), 2, 2)))
 
 
-def _letter(rng: np.random.Generator) -> list[Array]:
-    return _path(rng.choice(list(LETTERS.values())))
+def _glyph(table: dict[str, str]) -> Callable[[np.random.Generator], list[Array]]:
+    """One of the table's letters or signs, its corners as they stand there or rounded."""
+    paths = [
+        [[corner.split(",") for corner in stroke.split()] for stroke in path.split(" / ")] for path in table.values()
+    ]
+
+    def draw(rng: np.random.Generator) -> list[Array]:
+        corners = [np.array(stroke, np.float64) / 50 - 1 for stroke in paths[rng.integers(len(paths))]]
+        rounded = rng.random() < 0.5
+        corners = [stroke + rng.normal(0, 0.05, stroke.shape) for stroke in corners]
+        return [_curve(stroke) if rounded else _line(stroke) for stroke in corners]
+
+    return draw
 
 
-def _sign(rng: np.random.Generator) -> list[Array]:
-    return _path(rng.choice(list(SIGNS.values())))
+def _doodle(rng: np.random.Generator) -> list[Array]:
+    """A line that wanders about, with more turns than any digit has."""
+    return [_curve(rng.uniform(-1, 1, (rng.integers(8, 16), 2)))]
 
 
-def _path(text: str) -> list[Array]:
-    strokes = [[corner.split(",") for corner in stroke.split()] for stroke in text.split(" / ")]
-    return [_line(np.array(stroke, np.float64) / 50 - 1) for stroke in strokes]
+def _polyline(rng: np.random.Generator) -> list[Array]:
+    return [_line(rng.uniform(-1, 1, (rng.integers(6, 12), 2)))]
+
+
+def _twigs(rng: np.random.Generator) -> list[Array]:
+    """Short strokes, straight or bent, each growing from somewhere on those before."""
+    strokes: list[Array] = []
+    points = np.zeros((1, 2))
+    for _ in range(rng.integers(4, 9)):
+        steps = rng.normal(0, 0.4, (rng.integers(1, 4), 2)).cumsum(axis=0)
+        strokes.append(_curve(points[rng.integers(len(points))] + np.concatenate([np.zeros((1, 2)), steps])))
+        points = np.concatenate(strokes)
+    return strokes
+
+
+def _hatching(rng: np.random.Generator) -> list[Array]:
+    """Lines side by side, crossed by others."""
+    places = np.linspace(-1, 1, rng.integers(3, 7))
+    across = [_line(np.array([[-1, at], [1, at]]) + rng.normal(0, 0.06, (2, 2))) for at in places]
+    down = [stroke[:, ::-1] * rng.uniform(0.6, 1) for stroke in across]
+    return across + down
+
+
+def _rings(rng: np.random.Generator) -> list[Array]:
+    """Circles within or across one another."""
+    angle = np.linspace(0, 2 * np.pi, 50)
+    if rng.random() < 0.5:
+        return [
+            _round(angle, np.full(50, radius)) for radius in np.linspace(rng.uniform(0.2, 0.5), 1, rng.integers(2, 5))
+        ]
+    middles = rng.uniform(-0.8, 0.8, (rng.integers(3, 6), 2))
+    return [_round(angle, np.full(50, rng.uniform(0.3, 0.6))) + middle for middle in middles]
+
+
+def _crossed_out(rng: np.random.Generator) -> list[Array]:
+    """A digit that somebody thought better of."""
+    digit = _digit(rng)
+    points = np.concatenate(digit)
+    low, high = points.min(axis=0), points.max(axis=0)
+    if rng.random() < 0.5:
+        ends = np.array([[[0, 0], [1, 1]], [[1, 0], [0, 1]]])
+        return digit + [_line(low + (high - low) * (cross + rng.normal(0, 0.08, (2, 2)))) for cross in ends]
+    turns = rng.integers(6, 11)
+    x = np.where(np.arange(turns) % 2, 1.15, -0.15) + rng.normal(0, 0.08, turns)
+    y = np.linspace(rng.uniform(0.1, 0.3), rng.uniform(0.6, 0.9), turns)
+    return [*digit, _line(low + (high - low) * np.stack([x, y], axis=1))]
 
 
 def _two_digits(rng: np.random.Generator) -> list[Array]:
@@ -165,20 +185,31 @@ def _digit(rng: np.random.Generator) -> list[Array]:
     return [s for s, pen in zip(np.split(points, ends), np.split(table.pen[t], ends), strict=True) if pen[0]]
 
 
-KINDS: dict[str, Callable[[np.random.Generator], list[Array]]] = {
-    "blank": _blank,
+SEEN: dict[str, Callable[[np.random.Generator], list[Array]]] = {
     "dot": _dot,
     "scribble": _scribble,
     "zigzag": _zigzag,
-    "spiral": _spiral,
+    "doodle": _doodle,
+    "polyline": _polyline,
+    "twigs": _twigs,
+    "hatching": _hatching,
+    "rings": _rings,
     "outline": _outline,
     "filled shape": _filled,
-    "smiley": _smiley,
     "noise": _noise,
-    "letter": _letter,
-    "sign": _sign,
+    "letter": _glyph(LETTERS),
+    "sign": _glyph(SIGNS),
     "two digits": _two_digits,
+    "crossed-out digit": _crossed_out,
 }
+UNSEEN: dict[str, Callable[[np.random.Generator], list[Array]]] = {
+    "blank": _blank,
+    "spiral": _spiral,
+    "smiley": _smiley,
+    "new letter": _glyph(NEW_LETTERS),
+    "new sign": _glyph(NEW_SIGNS),
+}
+KINDS = SEEN | UNSEEN
 
 
 def _round(angle: Array, radius: Array) -> Array:
@@ -191,11 +222,22 @@ def _line(corners: Array) -> Array:
     return np.concatenate([*pieces, corners[-1:]])
 
 
+def _curve(corners: Array) -> Array:
+    """A smooth line through the corners (Catmull & Rom, 1974): (C, 2) -> (P, 2)."""
+    a, b, c, d = (
+        np.concatenate([corners[:1], corners, corners[-1:]])[k : k + len(corners) - 1, None] for k in range(4)
+    )
+    t = np.linspace(0, 1, 12, endpoint=False)[:, None]
+    points = b + t / 2 * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
+    return np.concatenate([points.reshape(-1, 2), corners[-1:]])
+
+
 def _onto_pad(strokes: list[Array], kind: str, rng: np.random.Generator) -> list[Array]:
     """Bend and turn a drawing as a hand would, scale its longer side to 45 to 85 % of the pad, and put it there."""
     points = np.concatenate(strokes)
     waves, phase = rng.normal(0, 1.5, (2, 4)), rng.uniform(0, 2 * np.pi, 4)
     points = points + np.sin(points @ waves + phase) @ rng.normal(0, 0.03, (4, 2))
+    points = points * [np.exp(rng.normal(0, 0.12)), 1] + points[:, 1:] * [rng.normal(0, 0.12), 0]
     angle = rng.normal(0, 0.1)
     points = points @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     low, high = points.min(axis=0), points.max(axis=0)

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from benchmarks.outliers import KINDS, LETTERS, MARGIN, PAD, SIGNS, outliers
+from nncore.data.glyphs import LETTERS, NEW_LETTERS, NEW_SIGNS, SIGNS
+from nncore.data.outliers import KINDS, MARGIN, PAD, SEEN, UNSEEN, outliers
 
 
 def test_every_kind_in_turn_within_the_pad() -> None:
@@ -57,7 +58,13 @@ def test_filled_shapes_have_no_gaps_even_for_the_thinnest_pen() -> None:
 
 
 def test_paths_stay_in_their_box() -> None:
-    for path in [*LETTERS.values(), *SIGNS.values()]:
+    for path in [path for table in (LETTERS, SIGNS, NEW_LETTERS, NEW_SIGNS) for path in table.values()]:
         corners = [float(v) for corner in path.replace("/", "").split() for v in corner.split(",")]
         assert min(corners) >= 0
         assert max(corners) <= 100
+
+
+def test_what_is_kept_for_the_test_is_not_trained_on() -> None:
+    assert not SEEN.keys() & UNSEEN.keys()
+    assert not {*LETTERS.values(), *SIGNS.values()} & {*NEW_LETTERS.values(), *NEW_SIGNS.values()}
+    assert KINDS == SEEN | UNSEEN
