@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from nncore.data.augment import AUGMENTATIONS, augment
-from nncore.data.dataset import batches, holdout, load_dataset
+from nncore.data.dataset import HELD_OUT, batches, holdout, load_dataset
 from nncore.data.table import read_csv
 from nncore.errors import NNCoreError
 from nncore.files import check_writable
@@ -47,7 +47,7 @@ def train(options: Options, folder: Path | None = None) -> int:
     if data.notice:
         print(f"\n*** {data.notice}\n")
     images, labels = data.train_images[: options.limit], data.train_labels[: options.limit]
-    validation_size = min(5_000, math.ceil(len(images) / 10))
+    validation_size = min(HELD_OUT, math.ceil(len(images) / 10))
     images, labels, validation_images, validation_labels = holdout(images, labels, validation_size)
     if options.corrections:
         more_images, more_labels = read_csv(options.corrections)

@@ -23,12 +23,11 @@ from benchmarks.environment import say
 from benchmarks.page import Answer, Page, served
 from benchmarks.protocol import ROOT, BenchmarkError
 from benchmarks.report import machine
-from nncore.data.outliers import KINDS, MARGIN, PAD, outliers
+from nncore.data.drawn import on_pad
+from nncore.data.outliers import KINDS, outliers
 from nncore.data.unipen import Drawing, find_pendigits, read_unipen
 from nncore.errors import NNCoreError
-from nncore.types import Array
 
-SMALLEST, LARGEST = 0.5, 0.8  # of the pad: the longer side of a digit
 OUT = ROOT / "screenshots" / "drawn_digits"
 PER_KIND = 50  # digits for every outlier of a kind
 BY_HAND = 30  # digits that are drawn by a real pointer too
@@ -74,7 +73,7 @@ def benchmark(options: argparse.Namespace) -> None:
     """Draw, count and report."""
     source = find_pendigits(options.data)
     drawings = sample(read_unipen(source), options.count, options.seed)
-    strokes = [place(drawing.strokes, np.random.default_rng([options.seed, i])) for i, drawing in enumerate(drawings)]
+    strokes = [on_pad(drawing.strokes, np.random.default_rng([options.seed, i])) for i, drawing in enumerate(drawings)]
     things = list(outliers(len(KINDS) * -(-options.count // PER_KIND), options.seed))
     facts = machine()
     digits: list[Reading] = []
@@ -113,15 +112,6 @@ def sample(drawings: list[Drawing], count: int, seed: int) -> list[Drawing]:
     """`count` of the drawings at random; a larger count only adds to them."""
     order = np.random.default_rng(seed).permutation(len(drawings))
     return [drawings[i] for i in order[:count]]
-
-
-def place(strokes: list[Array], rng: np.random.Generator) -> list[Array]:
-    """A digit as large as people draw on a pad, half of it or more, anywhere on it."""
-    points = np.concatenate(strokes)
-    low, high = points.min(axis=0), points.max(axis=0)
-    scale = PAD * rng.uniform(SMALLEST, LARGEST) / max(*(high - low), 1)
-    corner = MARGIN + rng.random(2) * (PAD - 2 * MARGIN - (high - low) * scale)
-    return [(stroke - low) * scale + corner for stroke in strokes]
 
 
 def accuracy_table(readings: Sequence[Reading]) -> str:

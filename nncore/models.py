@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nncore.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
+from nncore.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU
 from nncore.sequential import Sequential
 
 
@@ -57,4 +57,19 @@ def compact(seed: int = 0, dtype: DTypeLike = np.float32, conv: str = "auto") ->
     )
 
 
-MODELS: dict[str, Callable[..., Sequential]] = {"reference": reference, "compact": compact}
+def recogniser(seed: int = 0, dtype: DTypeLike = np.float32, conv: str = "auto") -> Sequential:
+    """The network behind the demo: pairs of convolutions with batch normalisation; class 10 is "not a digit"."""
+    layers: list[Layer] = []
+    for filters, padding in ((32, "valid"), (64, "same"), (128, "same")):
+        for _ in range(2):
+            layers += [Conv2D(filters, 3, padding=padding, use_bias=False, algorithm=conv), BatchNorm(), ReLU()]
+        layers.append(MaxPool2D(2))
+    layers += [Flatten(), Dropout(0.4), Dense(11, initializer="glorot")]
+    return Sequential(layers, input_shape=(28, 28, 1), seed=seed, dtype=dtype)
+
+
+MODELS: dict[str, Callable[..., Sequential]] = {
+    "reference": reference,
+    "compact": compact,
+    "recogniser": recogniser,
+}

@@ -17,12 +17,11 @@ from benchmarks.drawn_digits import (
     interval,
     main,
     outlier_table,
-    place,
     sample,
     times,
 )
 from benchmarks.page import Answer, read_off
-from nncore.data.outliers import KINDS, MARGIN, PAD
+from nncore.data.outliers import KINDS
 from nncore.data.unipen import Drawing
 
 THREE = ((6, 20), (10, 8), (30, 2), (36, 14), (20, 26), (36, 36), (34, 50), (10, 56), (2, 44))
@@ -78,17 +77,6 @@ def test_names_confusions_and_times() -> None:
 )
 def test_interval_of_wilson(hits: int, count: int, low: float, high: float) -> None:
     assert interval(hits, count) == pytest.approx((low, high), abs=2e-5)
-
-
-def test_places_digits_at_the_size_people_draw(rng: np.random.Generator) -> None:
-    for strokes in ([np.array(THREE, float)], [np.array([[3.0, 3.0]])], [np.array(THREE, float), 9 + np.eye(2)]):
-        placed = np.concatenate(place(strokes, rng))
-        assert placed.min() >= MARGIN
-        assert placed.max() <= PAD - MARGIN
-        side = np.ptp(placed, axis=0).max()
-        assert len(placed) == 1 or 0.5 * PAD <= side <= 0.8 * PAD
-    flat, tall = np.ptp(np.concatenate(place([np.array(THREE, float)], rng)), axis=0) / np.ptp(THREE, axis=0)
-    assert flat == pytest.approx(tall)
 
 
 def test_a_larger_sample_only_adds() -> None:

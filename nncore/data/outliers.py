@@ -108,14 +108,14 @@ def _glyph(table: dict[str, str]) -> Callable[[np.random.Generator], list[Array]
         corners = [np.array(stroke, np.float64) / 50 - 1 for stroke in paths[rng.integers(len(paths))]]
         rounded = rng.random() < 0.5
         corners = [stroke + rng.normal(0, 0.05, stroke.shape) for stroke in corners]
-        return [_curve(stroke) if rounded else _line(stroke) for stroke in corners]
+        return [curve(stroke) if rounded else _line(stroke) for stroke in corners]
 
     return draw
 
 
 def _doodle(rng: np.random.Generator) -> list[Array]:
     """A line that wanders about, with more turns than any digit has."""
-    return [_curve(rng.uniform(-1, 1, (rng.integers(8, 16), 2)))]
+    return [curve(rng.uniform(-1, 1, (rng.integers(8, 16), 2)))]
 
 
 def _polyline(rng: np.random.Generator) -> list[Array]:
@@ -128,7 +128,7 @@ def _twigs(rng: np.random.Generator) -> list[Array]:
     points = np.zeros((1, 2))
     for _ in range(rng.integers(4, 9)):
         steps = rng.normal(0, 0.4, (rng.integers(1, 4), 2)).cumsum(axis=0)
-        strokes.append(_curve(points[rng.integers(len(points))] + np.concatenate([np.zeros((1, 2)), steps])))
+        strokes.append(curve(points[rng.integers(len(points))] + np.concatenate([np.zeros((1, 2)), steps])))
         points = np.concatenate(strokes)
     return strokes
 
@@ -222,7 +222,7 @@ def _line(corners: Array) -> Array:
     return np.concatenate([*pieces, corners[-1:]])
 
 
-def _curve(corners: Array) -> Array:
+def curve(corners: Array) -> Array:
     """A smooth line through the corners (Catmull & Rom, 1974): (C, 2) -> (P, 2)."""
     a, b, c, d = (
         np.concatenate([corners[:1], corners, corners[-1:]])[k : k + len(corners) - 1, None] for k in range(4)

@@ -109,7 +109,58 @@ def test_unknown_names_are_refused(name: str) -> None:
 
 
 def test_the_data_sets_by_name() -> None:
-    assert set(DATASETS) == {"mnist", "synthetic"}
+    assert list(DATASETS) == ["mnist", "synthetic", "drawn", "drawn-1", "drawn-2", "drawn-3"]
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Little of everything, and hardly any of MNIST is held out."""
+    for name, count in (("DRAWN_SYNTHETIC", 7), ("DRAWN_OUTLIERS", 30), ("RENDERINGS", 2), ("HELD_OUT", 2)):
+        monkeypatch.setattr(dataset, name, count)
+
+
+@pytest.fixture
+def writers(folder: Path) -> Path:
+    """The digit 7 from the writers 1 to 6, of whom one wrote another."""
+    text = "".join(
+        f'.SEGMENT DIGIT {i} ? "7"\n.COMMENT 7 {writer} {i}\n.PEN_DOWN\n 10 200\n 90 210\n 50 90\n.PEN_UP\n'
+        for i, writer in enumerate([1, 2, 3, 4, 5, 6, 6])
+    )
+    path = folder.parent / "pendigits" / "pendigits-orig.tra"
+    path.parent.mkdir()
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.usefixtures("few", "writers")
+@pytest.mark.parametrize(("name", "written"), [("drawn", 7), ("drawn-1", 4), ("drawn-2", 5), ("drawn-3", 5)])
+def test_drawn_digits_stand_among_those_of_mnist(folder: Path, name: str, written: int) -> None:
+    data, mnist = load_dataset(name, folder), load_mnist(folder)
+    assert (data.name, data.notice) == (name, None)
+    counts = f"3 of MNIST, 7 synthetic, {2 * written} by writers, "
+    assert data.source.startswith(counts)
+    things = int(data.source.removeprefix(counts).split()[0])
+    assert 20 < things <= 30
+    assert np.bincount(data.train_labels, minlength=11)[10] == things
+    assert len(data.train_images) == len(data.train_labels) == 5 + 7 + 2 * written + things
+    assert np.array_equal(data.train_images[-2:], mnist.train_images[-2:])  # held out for validation
+    assert np.array_equal(data.train_labels[-2:], mnist.train_labels[-2:])
+    assert np.array_equal(data.test_images, mnist.test_images)
+    known = {image.tobytes() for image in data.train_images}
+    assert {image.tobytes() for image in mnist.train_images} <= known
+    assert {image.tobytes() for image in synthetic.synthetic_digits(7, seed=0)[0]} <= known
+    assert len(set(data.train_labels[:20].tolist())) > 2  # mixed, so that --limit leaves some of each kind
+
+
+@pytest.mark.usefixtures("few")
+def test_without_the_writers_the_rest_is_there_and_the_user_is_told(folder: Path) -> None:
+    data = load_dataset("drawn", folder)
+    assert ", 0 by writers, " in data.source
+    assert data.notice is not None
+    assert "WITHOUT THE WRITERS" in data.notice
+    assert str(folder.parent / "pendigits") in data.notice
+    with pytest.raises(DataError, match="lacks"):
+        load_dataset("drawn", folder.parent / "pendigits")
 
 
 @pytest.mark.parametrize("count", [0, 1, 6])
