@@ -165,12 +165,12 @@ def of_convolution(case: Case, rng: np.random.Generator) -> Iterator[Work]:
     if not winograd.serves((k, k), (1, 1)):
         return
 
-    def products(size: Pair, even: bool = False) -> float:
-        tile = winograd.best_tile(size, w.shape, even)
-        tiles = math.ceil(oh / tile.m) * math.ceil(ow / tile.m)
+    def products(size: Pair) -> float:
+        tile = winograd.best_tile(size, w.shape)
+        tiles = math.ceil(size[0] / tile.m) * math.ceil(size[1] / tile.m)
         return 2.0 * n * tiles * tile.n**2 * channels * filters
 
-    ours, plain, pooled = "winograd", products((oh, ow)), products((oh // 2 * 2, ow // 2 * 2), even=True)
+    ours, plain, pooled = "winograd", products((oh, ow)), products((oh // 2 * 2, ow // 2 * 2))
     bias = np.zeros(filters, np.float32)
     yield work(ours, "forward", plain, (x, w, dy), partial(winograd.forward, x, w, (1, 1), padding))
     yield work(ours, "backward", plain, (x, w, dy, x, w), partial(winograd.backward, x, w, dy, (1, 1), padding))

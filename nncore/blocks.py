@@ -187,7 +187,7 @@ class ConvReLUPool:
         shape = self.opening.conv.output_shape(shape) if self.opening else shape
         kernel = self.conv.parameters["kernel"]
         height, width, _ = self.pool.output_shape(self.conv.output_shape(shape))
-        self._weights = convolution.winograd.prepare(kernel, (2 * height, 2 * width), kernel.dtype, even=True)
+        self._weights = convolution.winograd.prepare(kernel, (2 * height, 2 * width), kernel.dtype)
 
 
 class PoolDropout:

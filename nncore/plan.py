@@ -105,10 +105,11 @@ def blocks(layers: Sequence[Layer], shapes: Sequence[Shape]) -> list[Step]:
             group, step = _opening(layers[:4], kinds)
         elif kinds[:2] == [Conv2D, ReLU] and "bias" in layers[at].parameters:
             group = layers[at : at + 2]
-            if kinds[2:3] == [MaxPool2D] and _pools_on_the_way(group[0], layers[at + 2], shapes[at]):
+            winograd = by_winograd(group[0], shapes[at])
+            if kinds[2:3] == [MaxPool2D] and layers[at + 2].config() == TWO_BY_TWO and winograd:
                 group = layers[at : at + (4 if kinds[3:] == [Dropout] else 3)]
             before: Any = steps[0] if at == 2 else None
-            opening = before if isinstance(before, Opening) and by_winograd(group[0], shapes[at]) else None
+            opening = before if isinstance(before, Opening) and winograd else None
             steps = steps if opening is None else []
             if len(group) == 2:
                 step = ConvReLU(group[0], group[1], opening)
@@ -140,16 +141,3 @@ def _opening(layers: Sequence[Any], kinds: Sequence[type[Layer]]) -> tuple[Seque
         return layers[:2], Opening(*layers[:2])
     group = layers[: 4 if kinds[3:] == [Dropout] else 3]
     return group, Opening(*group)
-
-
-def _pools_on_the_way(conv: Conv2D, pool: Layer, shape: Shape) -> bool:
-    """Whether Winograd's algorithm is used, and can pool without much more work.
-
-    Tiles that are pooled have an even size, and may overhang the output more than others do.
-    """
-    if pool.config() != TWO_BY_TWO or not by_winograd(conv, shape):
-        return False
-    (height, width, filters), kernel = conv.output_shape(shape), conv.parameters["kernel"]
-    tiles = [convolution.winograd.best_tile((height, width), kernel.shape, even) for even in (False, True)]
-    work = [convolution.winograd.arithmetic(tile, (height, width), shape[2], filters) for tile in tiles]
-    return bool(work[1] <= 1.1 * work[0])

@@ -30,20 +30,20 @@ def test_flops_and_bytes_of_a_convolution(rng: np.random.Generator) -> None:
 def test_winograd_counts_the_products_of_its_tiles(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     pooled = np.zeros((2, 5, 5, 5), np.float32), np.zeros((2, 5, 5, 5), np.int8)
     monkeypatch.setattr(
-        roofline.winograd, "forward_relu", lambda x, w, bias, padding: np.zeros((2, 10, 10, 5), np.float32)
+        roofline.winograd, "forward_relu", lambda x, w, bias, padding: np.zeros((2, 11, 11, 5), np.float32)
     )
     monkeypatch.setattr(roofline.winograd, "forward_pool", lambda x, w, bias, padding: pooled)
     tile = roofline.winograd.Tile
-    monkeypatch.setattr(roofline.winograd, "best_tile", lambda size, shape, even: tile(4 if even else 5, 3))
-    works = {w.step: w for w in roofline.of_convolution(Case("a", (2, 12, 12, 3), 5), rng) if w.algorithm == "winograd"}
+    monkeypatch.setattr(roofline.winograd, "best_tile", lambda size, shape: tile(5, 3))
+    works = {w.step: w for w in roofline.of_convolution(Case("a", (2, 13, 13, 3), 5), rng) if w.algorithm == "winograd"}
     assert list(works) == [f"{d}{more}" for more in ("", "_relu", "_pool") for d in ("forward", "backward")]
-    direct, y = 2 * (2 * 100 * 5) * (9 * 3), 4 * 2 * 100 * 5
+    direct, y, small = 2 * (2 * 121 * 5) * (9 * 3), 4 * 2 * 121 * 5, 4 * 2 * 25 * 5
     for step, work in works.items():
-        products = 9 * 36 if "pool" in step else 4 * 49  # of 10 x 10 pixels, 9 tiles of 4 or 4 of 5
+        products = 49 * (4 if "pool" in step else 9)  # tiles of 5 for 10 x 10 pixels and for 11 x 11
         passes = 2 if "backward" in step else 1
         assert (work.flops, work.effective) == (passes * 2 * 2 * products * 3 * 5, passes * direct)
     assert works["backward_relu"].traffic == works["backward"].traffic + y
-    assert works["forward_pool"].traffic == works["forward"].traffic - y + y // 4 + y // 16
+    assert works["forward_pool"].traffic == works["forward"].traffic - y + small + small // 4
 
 
 def test_layers_run(rng: np.random.Generator) -> None:

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 from numba import get_num_threads, int64, njit, prange
+from numpy.typing import DTypeLike
 
 from nncore.kernels.cache import CACHE
 from nncore.kernels.convolved import Convolved, ConvolvedGradient
 from nncore.kernels.convolved import convolved as convolved
 from nncore.kernels.simd import VECTOR_BYTES, Constant, conform, empty
 from nncore.kernels.tiles import Pooled, Transform, Unpooled, transform
-from nncore.types import Array, Integers, Mask, Pair
+from nncore.types import Array, Integers, Mask, Pair, Shape
 
 TILE_SIZE = 4
 _UNCHANGED = tuple(tuple(Fraction(int(i == j)) for j in range(TILE_SIZE)) for i in range(TILE_SIZE))
@@ -25,7 +26,7 @@ TILE = Constant(Transform(_UNCHANGED, TILE_SIZE))
 def forward(layer: Convolved, filters: int) -> Array:
     """The layer written down after all: y (N, OH, OW, F)."""
     y: Array = empty((*layer.shape[:3], filters), layer.dtype)
-    write_tiles(TILE, layer, y, len(y), filters, _grid(layer.height, layer.width))
+    copy_tiles(layer, y, y.shape, y.dtype)
     return y
 
 
@@ -44,7 +45,7 @@ def forward_pool(
     winners: Integers = empty(shape, np.int8)
     kept = conform("kept", kept, shape, np.bool_) if kept is not None else None
     target = Pooled(y, winners, np.zeros(filters, layer.dtype), kept, layer.dtype.type(scale))
-    write_tiles(TILE, layer, target, len(y), filters, _grid(2 * shape[1], 2 * shape[2]))
+    copy_tiles(layer, target, (len(y), 2 * shape[1], 2 * shape[2], filters), y.dtype)
     return y, winners
 
 
@@ -63,20 +64,27 @@ def _gradients(layer: Convolved, dy: Any, filters: int) -> tuple[Array, Array]:
     return dkernel.sum(axis=0)[:, :filters], dbias.sum(axis=0)[:filters]
 
 
+def copy_tiles(source: Any, target: Any, shape: Shape, dtype: DTypeLike) -> None:
+    """Write source, images (N, H, W, C) of this shape that `transform` can read, into what it can write."""
+    images, height, width, channels = shape
+    vector = VECTOR_BYTES // np.dtype(dtype).itemsize
+    write_tiles(TILE, source, target, images, channels, _grid(height, width), vector)
+
+
 def _grid(height: int, width: int) -> Pair:
     return -(-height // TILE_SIZE), -(-width // TILE_SIZE)
 
 
 @njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
-def write_tiles(tile: Any, layer: Any, y: Any, images: int, filters: int, grid: Pair) -> None:
-    """Compute the layer into y, which `transform` can write."""
+def write_tiles(tile: Any, source: Any, target: Any, images: int, channels: int, grid: Pair, vector: int) -> None:
+    """`copy_tiles`, with vectors of so many channels."""
     for each in prange(images):
         image: Any = int64(each)
         for i in range(grid[0]):
             for j in range(grid[1]):
-                for c in range(0, filters, VECTOR_BYTES // layer.bias.itemsize):
+                for c in range(0, channels, vector):
                     at = image, i * tile.step, j * tile.step, c
-                    transform(tile, layer, at, y, at)
+                    transform(tile, source, at, target, at)
 
 
 @njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")

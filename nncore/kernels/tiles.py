@@ -114,28 +114,34 @@ class Rectified(NamedTuple):
 class Unpooled(NamedTuple):
     """Read as dy * scale at the pixel that won its 2x2 window and 0 at the others: images of twice the size of dy.
 
-    dy, winners (int8): (N, H // 2, W // 2, C), scale: a number of dy's type.
+    dy, winners (int8): (N, H // 2, W // 2, C), scale: a number of dy's type. below, beyond: 1 where a tile of odd size
+    begins in the middle of a window, else 0.
     """
 
     dy: Any
     winners: Any
     scale: Any
+    below: Any = 0
+    beyond: Any = 0
 
     def open(self, window: Opener, at: Place) -> "Unpooled":
-        half = window.half(at)
-        return Unpooled(window(self.dy, half, (1, 2)), window(self.winners, half, (1, 2)), window.scalar(self.scale))
+        half, odd = window.half(at), [window.builder.and_(start, INDEX(1)) for start in at[1:3]]
+        dy, winners = window(self.dy, half, (1, 2)), window(self.winners, half, (1, 2))
+        return Unpooled(dy, winners, window.scalar(self.scale), *odd)
 
     def contains(self, size: int, lanes: int) -> ir.Value:
-        return self.dy.contains((size // 2, size // 2), lanes)
+        return self.dy.contains(((size + 1) // 2, (size + 1) // 2), lanes)
 
     def load(self, places: Sequence[Any], lanes: int, masked: bool) -> list[Vector]:
         return [self._load(row, column, lanes, masked) for row, column in places]
 
     def _load(self, row: int, column: ir.Value, lanes: int, masked: bool) -> Vector:
         b = self.dy.builder
-        window = row // 2, b.ashr(column, INDEX(1))
+        at = b.add(self.below, INDEX(row)), b.add(self.beyond, column)
+        window = [b.ashr(pixel, INDEX(1)) for pixel in at]
         dy, winners = self.dy.load(window, lanes, masked), self.winners.load(window, lanes, masked)
-        code = b.add(BYTE(row % 2 * 2), b.trunc(b.and_(column, INDEX(1)), BYTE))
+        above, left = (b.trunc(b.and_(pixel, INDEX(1)), BYTE) for pixel in at)
+        code = b.add(b.add(above, above), left)
         won = b.icmp_signed("==", winners.value, splat(b, code, lanes).value)
         gradient: Vector = dy * splat(b, self.scale, lanes)
         return gradient.where(won, dy.full(0))

@@ -26,6 +26,7 @@ from numpy.typing import DTypeLike
 
 from nncore.kernels.convolved import Convolved
 from nncore.kernels.cook_toom import POINTS, cook_toom, transpose
+from nncore.kernels.first_layer import copy_tiles
 from nncore.kernels.reference import output_size
 from nncore.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, Constant, conform, empty
 from nncore.kernels.tiles import Activated, Pooled, Rectified, Transform, Unpooled
@@ -96,19 +97,16 @@ def arithmetic(tile: Tile, size: Pair, channels: int, filters: int) -> int:
     return tiles * tile.n**2 * (channels * filters + 16 * (channels + filters))
 
 
-def best_tile(size: Pair, kernel_shape: Shape, even: bool = False) -> Tile:
-    """That of least arithmetic; pooling on the way needs an even m. All of them keep errors below 5e-6 (RMS)."""
+def best_tile(size: Pair, kernel_shape: Shape) -> Tile:
+    """That of least arithmetic. All of them keep errors below 5e-6 (RMS)."""
     r, _, channels, filters = kernel_shape
-    tiles = [Tile(n - r + 1, r) for n in POINTS if n > r and not (even and (n - r + 1) % 2)]
+    tiles = [Tile(n - r + 1, r) for n in POINTS if n > r]
     return min(tiles, key=lambda tile: arithmetic(tile, size, channels, filters))
 
 
-def prepare(kernel: Array, size: Pair, dtype: DTypeLike, even: bool = False) -> Weights:
-    """U = G w G^T, as large as suits an output of this size. May stand for the kernel in the forward passes.
-
-    even: for `forward_pool`.
-    """
-    tile = best_tile(size, kernel.shape, even)
+def prepare(kernel: Array, size: Pair, dtype: DTypeLike) -> Weights:
+    """U = G w G^T, as large as suits an output of this size. May stand for the kernel in the forward passes."""
+    tile = best_tile(size, kernel.shape)
     matrices = _matrices(_blocks(kernel.shape[3], dtype), tile.n, 1, kernel.shape[2], dtype)[:, :, :, 0]
     _transform_kernel(kernel, tile, matrices.transpose(1, 2, 0, 3, 4))
     return Weights(tile, kernel.shape, matrices)
@@ -118,14 +116,14 @@ def forward(x: Array, kernel: Array, stride: Pair, padding: Padding) -> Array:
     """`reference.conv2d` for kernels (r, r, C, F) and stride (1, 1)."""
     x = _source(x, kernel.shape[2])
     y: Array = empty((len(x), *_output_size(x, kernel, padding), kernel.shape[3]), x.dtype)
-    _forward(x, prepare(kernel, _size(y), x.dtype), padding, y)
+    _forward(x, prepare(kernel, _size(y), x.dtype), padding, y, _size(y))
     return y
 
 
 def backward(x: Array, kernel: Array, dy: Array, stride: Pair, padding: Padding) -> tuple[Array, Array]:
     """`reference.conv2d_backward` for kernels (r, r, C, F) and stride (1, 1)."""
     dy = conform("dy", dy, (len(x), *_output_size(x, kernel, padding), kernel.shape[3]), x.dtype)
-    dx, dw, _ = _backward(x, kernel, padding, dy, best_tile(_size(dy), kernel.shape))
+    dx, dw, _ = _backward(x, kernel, padding, dy, _size(dy))
     return dx, dw
 
 
@@ -134,7 +132,7 @@ def forward_relu(x: Images, kernel: Array | Weights, bias: Array, padding: Paddi
     x = _source(x, kernel.shape[2])
     y: Array = empty((x.shape[0], *_output_size(x, kernel, padding), kernel.shape[3]), x.dtype)
     weights = kernel if isinstance(kernel, Weights) else prepare(kernel, _size(y), x.dtype)
-    _forward(x, weights, padding, Activated(y, conform("bias", bias, kernel.shape[3:], x.dtype)))
+    _forward(x, weights, padding, Activated(y, conform("bias", bias, kernel.shape[3:], x.dtype)), _size(y))
     return y
 
 
@@ -142,7 +140,7 @@ def backward_relu(x: Images, kernel: Array, y: Array, dy: Array, padding: Paddin
     """The gradients (dx, dw, dbias) of `forward_relu`, which gave y."""
     shape = (x.shape[0], *_output_size(x, kernel, padding), kernel.shape[3])
     source = Rectified(conform("dy", dy, shape, x.dtype), conform("y", y, shape, x.dtype))
-    return _backward(x, kernel, padding, source, best_tile(_size(y), kernel.shape))
+    return _backward(x, kernel, padding, source, _size(y))
 
 
 def forward_pool(
@@ -157,8 +155,13 @@ def forward_pool(
     winners = np.empty(y.shape, np.int8)
     kept = conform("kept", kept, y.shape, np.bool_) if kept is not None else None
     target = Pooled(y, winners, conform("bias", bias, kernel.shape[3:], x.dtype), kept, x.dtype.type(scale))
-    weights = kernel if isinstance(kernel, Weights) else prepare(kernel, _pooled(y), x.dtype, even=True)
-    _forward(x, weights, padding, target)
+    weights = kernel if isinstance(kernel, Weights) else prepare(kernel, _pooled(y), x.dtype)
+    if weights.tile.m % 2:  # windows lie across the borders of tiles
+        whole: Array = empty((x.shape[0], *_pooled(y), kernel.shape[3]), x.dtype)
+        _forward(x, weights, padding, whole, _pooled(y))
+        copy_tiles(whole, target, whole.shape, x.dtype)
+    else:
+        _forward(x, weights, padding, target, _pooled(y))
     return y, winners
 
 
@@ -170,7 +173,7 @@ def backward_pool(
     shape = x.shape[0], oh // 2, ow // 2, kernel.shape[3]
     dy, winners = conform("dy", dy, shape, x.dtype), conform("winners", winners, shape, np.int8)
     source = Unpooled(dy, winners, x.dtype.type(scale))
-    return _backward(x, kernel, padding, source, best_tile(_pooled(dy), kernel.shape, even=True))
+    return _backward(x, kernel, padding, source, _pooled(dy))
 
 
 def _size(y: Array) -> Pair:
@@ -186,9 +189,9 @@ def _output_size(x: Images, kernel: Array | Weights, padding: Padding) -> Pair:
     return output_size(x.shape[1:3], (kernel.shape[0], kernel.shape[1]), (1, 1), padding)
 
 
-def _forward(x: Images, weights: Weights, padding: Padding, y: Any) -> None:
+def _forward(x: Images, weights: Weights, padding: Padding, y: Any, size: Pair) -> None:
     (tile, (*_, channels, filters), matrices), ((top, _), (left, _)) = weights, padding
-    grid, workers, images = _grid(_output_size(x, weights, padding), tile), get_num_threads(), x.shape[0]
+    grid, workers, images = _grid(size, tile), get_num_threads(), x.shape[0]
     tiles = images * math.prod(grid)
     # Where there are few tiles, most of the time goes by until the weights are there: each worker fetches its own.
     shares = (workers, 1) if tiles > 2 * ROWS * workers else (1, workers)
@@ -197,11 +200,12 @@ def _forward(x: Images, weights: Weights, padding: Padding, y: Any) -> None:
     forward_pass(*kinds, x, images, matrices, y, filters, (top, left), grid, shares, chunk)
 
 
-def _backward(x: Images, kernel: Array, padding: Padding, dy: Any, tile: Tile) -> tuple[Any, Array, Array]:
+def _backward(x: Images, kernel: Array, padding: Padding, dy: Any, size: Pair) -> tuple[Any, Array, Array]:
+    tile = best_tile(size, kernel.shape)
     transforms, ((top, _), (left, _)), (channels, filters) = _transforms(tile), padding, kernel.shape[2:]
     weights = _matrices(1, tile.n, _blocks(channels, x.dtype), filters, x.dtype)[0]
     _transform_kernel(kernel.swapaxes(2, 3), tile, weights)
-    grid, workers = _grid(_output_size(x, kernel, padding), tile), get_num_threads()
+    grid, workers = _grid(size, tile), get_num_threads()
     chunk = _chunk(-(-x.shape[0] // workers) * math.prod(grid), tile, channels + filters, x.dtype)
     blocks = _blocks(filters, x.dtype)
     sums = _matrices(workers, tile.n, blocks, -(-channels // ROWS) * ROWS, x.dtype)
