@@ -9,6 +9,8 @@
     Conv2D, where the network begins: alone, with one of the above, or in front of one
 
 What has no common kernel runs as it is: a new layer need not know of this.
+
+Where a network only predicts (`Sequential.freeze`), its BatchNorms disappear in the weights of the layers before them.
 """
 
 import math
@@ -29,7 +31,7 @@ from nncore.blocks import (
     by_winograd,
 )
 from nncore.kernels import convolution
-from nncore.layers import BatchNorm, Conv2D, Dropout, Layer, MaxPool2D, ReLU
+from nncore.layers import BatchNorm, Conv2D, Dense, Dropout, Layer, MaxPool2D, ReLU
 from nncore.layers.base import positive
 from nncore.types import Array, Shape
 
@@ -56,12 +58,20 @@ class Plan:
         plan.backward(dlogits)              # fills the gradients of the network's layers
 
     Layers, parameters, gradients and state remain the network's own: whatever else holds the network sees the same
-    numbers.
+    numbers. Not so with `frozen`, which makes a plan for predictions only, from the weights as they are now.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, frozen: bool = False) -> None:
         self.network = network
-        self.steps = blocks(network.layers, network.shapes)
+        layers, shapes = folded(network.layers, network.shapes) if frozen else (network.layers, network.shapes)
+        self.steps = blocks(layers, shapes)
+        if frozen:
+            shape = shapes[0]
+            for step in self.steps:
+                if isinstance(step, ConvReLU | ConvReLUPool):
+                    step.freeze(shape)
+                for layer in getattr(step, "layers", [step]):
+                    shape = layer.output_shape(shape)
 
     def forward(self, x: Array, training: bool = False) -> Array:
         """As `Sequential.forward`."""
@@ -77,20 +87,38 @@ class Plan:
             for step in reversed(self.steps):
                 dy = step.backward(dy)
 
-    def freeze(self) -> None:
-        """As `Sequential.freeze`."""
-        shape = self.network.shapes[0]
-        for step in self.steps:
-            if isinstance(step, ConvReLU | ConvReLUPool):
-                step.freeze(shape)
-            for layer in getattr(step, "layers", [step]):
-                shape = layer.output_shape(shape)
-
     def predict(self, x: Array, batch_size: int = 128) -> Array:
         """As `Sequential.predict`."""
         positive("predict", "batch_size", batch_size)
         parts = [self.forward(x[start : start + batch_size]) for start in range(0, max(len(x), 1), batch_size)]
         return np.concatenate(parts)
+
+
+def folded(layers: Sequence[Layer], shapes: Sequence[Shape]) -> tuple[list[Layer], list[Shape]]:
+    """What predicts the same with a `BatchNorm` less after each convolution or dense layer: its weights do both.
+
+    Returns layers and what each takes in. Those given stay as they are.
+    """
+    result: list[Layer] = []
+    takes: list[Shape] = []
+    for layer, shape in zip(layers, shapes, strict=False):
+        if result and type(layer) is BatchNorm and type(result[-1]) in (Conv2D, Dense):
+            result[-1] = _fold(result[-1], layer)
+        else:
+            result.append(layer)
+            takes.append(shape)
+    return result, takes
+
+
+def _fold(layer: Any, norm: BatchNorm) -> Layer:
+    """The layer x (w * scale) + (b - mean) * scale + beta, in double precision until it is done."""
+    (gamma, beta), kernel = norm.parameters.values(), layer.parameters["kernel"]
+    mean, variance = (norm.state[name].astype(np.float64) for name in ("running_mean", "running_variance"))
+    scale = gamma / np.sqrt(variance + norm.epsilon)
+    both: Layer = type(layer)(**{**layer.config(), "use_bias": True})
+    bias = (layer.parameters.get("bias", 0) - mean) * scale + beta
+    both.parameters = {"kernel": (kernel * scale).astype(kernel.dtype), "bias": bias.astype(kernel.dtype)}
+    return both
 
 
 def blocks(layers: Sequence[Layer], shapes: Sequence[Shape]) -> list[Step]:

@@ -225,6 +225,7 @@ TABLE = {
         ("normalisation: gradients swapped", "update(gamma=dgamma, beta=dbeta)", "update(gamma=dbeta, beta=dgamma)"),
     ],
     ("plan.py",): [
+        ("folding: the convolution's bias forgotten", 'layer.parameters.get("bias", 0) - mean', "-mean"),
         ("plan: steps in the wrong order", "for step in reversed(self.steps):", "for step in self.steps:"),
     ],
     ("kernels/reference.py", "MaxPool2D", "AvgPool2D"): [

@@ -1,5 +1,7 @@
 """Which layers a plan puts together."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -39,6 +41,47 @@ def test_layers_that_have_a_common_kernel_make_a_block():
     assert lengths(MODELS["compact"]()) == [3, 3, 1, 1, 1, 1, 1]
     many_taps = Sequential([Conv2D(16, 5, padding="same", algorithm="auto"), ReLU(), MaxPool2D(2)], (24, 24, 40))
     assert [type(step) for step in blocks(many_taps.layers, many_taps.shapes)] == [ConvReLUPool]
+
+
+NORMALISED = {
+    "first, then pooled": [
+        *(Conv2D(8, 3, padding="same", use_bias=False), BatchNorm(), ReLU()),
+        *(Conv2D(20, 3, padding="same", algorithm="winograd"), BatchNorm(epsilon=0.1), ReLU(), MaxPool2D(2), Flatten()),
+        *(Dense(8, use_bias=False), BatchNorm(), Dense(4)),
+    ],
+    "no activation": [Conv2D(8, (2, 3), 2, ((1, 0), (2, 1)), use_bias=False), BatchNorm(), BatchNorm(0.5, 1e-3)],
+    "nothing before it": [BatchNorm(), Conv2D(8, 3), ReLU(), BatchNorm()],
+}
+
+
+@needs_winograd
+@pytest.mark.parametrize("name", NORMALISED)
+def test_frozen_normalisation_is_part_of_the_weights(rng, tmp_path, name):
+    network = Sequential(copy.deepcopy(NORMALISED[name]), (12, 10, 2))
+    for array in [*network.parameters().values(), *network.state().values()]:
+        array[...] = rng.uniform(0.5, 1.5, array.shape) * (rng.choice([-1, 1], array.shape) if array.ndim > 1 else 1)
+    original = {name: array.copy() for name, array in {**network.parameters(), **network.state()}.items()}
+    x = rng.standard_normal((70, 12, 10, 2)).astype(np.float32)
+    expected = network.forward(x)
+    network.freeze()
+    for count in (1, 70):
+        difference = network.predict(x[:count]) - expected[:count]
+        assert np.sqrt(np.square(difference).mean()) < 1e-5 * expected.std()
+    kinds = [type(step) for step in network.plan.steps]
+    assert (
+        kinds
+        == {
+            "first, then pooled": [ConvReLUPool, Flatten, Dense, Dense],
+            "no activation": [Conv2D],
+            "nothing before it": [BatchNormReLU, ConvReLU, BatchNormReLU],
+        }[name]
+    )
+    network.save(tmp_path / "frozen.npz")
+    again = Sequential.load(tmp_path / "frozen.npz")
+    for name, array in {**again.parameters(), **again.state()}.items():
+        np.testing.assert_array_equal(array, original[name], err_msg=name)
+    alone = Plan(Sequential([Conv2D(4, 3, use_bias=False), BatchNorm(), ReLU(), MaxPool2D(2)], (9, 9, 1)), frozen=True)
+    assert [type(step) for step in alone.steps] == [Opening]
 
 
 class Doubled(Layer):
