@@ -8,20 +8,24 @@ function of the seed and of how far the run has come (epoch, step), so that a re
 import math
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from nncore.averaging import ExponentialMovingAverage
+from nncore.calibration import fit_temperature
 from nncore.data.augment import AUGMENTATIONS, augment
 from nncore.data.dataset import HELD_OUT, batches, holdout, load_dataset
 from nncore.data.table import read_csv
-from nncore.errors import NNCoreError
+from nncore.errors import NNCoreError, OptionError
 from nncore.files import check_writable
 from nncore.kernels.convolution import multiplies_by_blas
 from nncore.losses import SoftmaxCrossEntropy
 from nncore.machine import available_threads, use_threads
+from nncore.metrics import accuracy
 from nncore.models import MODELS
 from nncore.optimizers import OPTIMIZERS
 from nncore.options import Options, parse, resumed
@@ -43,6 +47,8 @@ def train(options: Options, folder: Path | None = None) -> int:
     use_threads(threads, blas=threads if multiplies_by_blas(options.conv) else 1)
 
     # Data: the last images of the training set are held out, to watch progress on images the network never learns.
+    if options.dataset.startswith("drawn"):
+        print("drawing digits as people do, which takes a minute or two", flush=True)
     data = load_dataset(options.dataset, Path(options.data_dir) if options.data_dir else None)
     if data.notice:
         print(f"\n*** {data.notice}\n")
@@ -63,12 +69,22 @@ def train(options: Options, folder: Path | None = None) -> int:
 
     # Network, loss, optimizer. The plan runs the network's layers, those that can be in one go.
     network = MODELS[options.model](seed=options.seed, conv=options.conv)
+    classes = int(labels.max()) + 1
+    if classes > network.output_shape[0]:
+        raise OptionError(
+            f"--dataset {data.name} has {classes} classes, the last being things that are no digit, but --model "
+            f"{options.model} tells {network.output_shape[0]} apart: choose --model recogniser"
+        )
     plan = Plan(network)
-    loss = SoftmaxCrossEntropy()
-    optimizer = OPTIMIZERS[options.optimizer](learning_rate=options.learning_rate)
+    loss = SoftmaxCrossEntropy(options.label_smoothing)
+    decay = {} if options.weight_decay is None else {"weight_decay": options.weight_decay}
+    optimizer = OPTIMIZERS[options.optimizer](learning_rate=options.learning_rate, **decay)
+    running = {name: array for name, array in network.state().items() if array.dtype == network.dtype}
+    average = ExponentialMovingAverage(network.parameters() | running, options.ema) if options.ema else None
+    averaged = average.applied if average else nullcontext
     steps_per_epoch = math.ceil(len(images) / options.batch_size)
     schedule = SCHEDULES[options.schedule](options.learning_rate, options.epochs * steps_per_epoch)
-    progress = run.restore(network, optimizer)
+    progress = run.restore(network, optimizer, average)
     print(f"\n{network.summary()}\n")
     if progress.epoch == options.epochs:
         print("this run is finished: it is tested once more, and not trained")
@@ -99,6 +115,8 @@ def train(options: Options, folder: Path | None = None) -> int:
                     check_finite(value, network, x, optimizer.steps, learning_rate)
                     plan.backward(loss.backward())
                     optimizer.step(network.parameters(), network.gradients(), learning_rate)
+                    if average:
+                        average.update()
 
                     progress.add(value, int((logits.argmax(axis=1) == y).sum()), len(x))
                     progress.seconds = time.perf_counter() - began
@@ -107,15 +125,16 @@ def train(options: Options, folder: Path | None = None) -> int:
                     if interruption.requested:
                         break
             if interruption.requested:
-                run.save(network, optimizer, progress)
+                run.save(network, optimizer, progress, average)
                 print(f"\nstopped and saved; to go on: {python_name()} train_scratch.py --resume {run.folder}")
                 return INTERRUPTED
             learning_rate = schedule(optimizer.steps - 1)  # a run stopped after an epoch's last batch has none left
-            validation_loss, validation_accuracy, _ = evaluate(plan, validation_images, validation_labels)
+            with averaged():
+                validation_loss, validation_accuracy, _ = evaluate(plan, validation_images, validation_labels)
             sample = network_input(validation_images[: options.batch_size])
             check_finite(validation_loss, network, sample, optimizer.steps, learning_rate)
             row = progress.end_epoch(validation_loss, validation_accuracy, learning_rate)
-            run.save(network, optimizer, progress)
+            run.save(network, optimizer, progress, average)
             print(
                 f"{title}: loss {row['train_loss']:.4f}, accuracy {row['train_accuracy']:.2%}; validation loss "
                 f"{validation_loss:.4f}, accuracy {validation_accuracy:.2%}; {row['seconds']:.0f} s, "
@@ -126,16 +145,25 @@ def train(options: Options, folder: Path | None = None) -> int:
     if progress.history[-1]["validation_accuracy"] < BARELY_LEARNED:
         print("\nthe network has learned next to nothing (guessing gives 10 %): try a smaller --learning-rate")
 
-    # The test set, touched once.
     test_images, test_labels = data.test_images[: options.limit], data.test_labels[: options.limit]
-    _, test_accuracy, logits = evaluate(plan, test_images, test_labels)
-    seconds = sum(row["seconds"] for row in progress.history)
-    print(f"\ntest: {accuracy_line(test_labels, logits.argmax(axis=1))}\n")
-    print(class_table(test_labels, logits.argmax(axis=1)))
-    network.save(weights_file, made_by(options, test_accuracy, seconds))
-    print(f"\ntrained in {seconds:,.0f} s\nweights:  {weights_file}\nhistory:  {run.folder / 'history.csv'}")
-    drawn = draw(pictures, network, progress.history, test_images, test_labels, logits)
-    print(f"pictures: {drawn}\nnext:     {python_name()} -m nncore evaluate {weights_file}")
+    with averaged():
+        # Targets that label smoothing made milder leave the network too modest: its probabilities are set right again.
+        if options.label_smoothing:
+            _, _, logits = evaluate(plan, validation_images, validation_labels)
+            output = network.layers[-1].parameters
+            temperature = fit_temperature(logits, validation_labels)
+            for array in output.values():
+                array /= temperature
+
+        # The test set, touched once. It holds digits only; a network with one class more is asked which digit it is.
+        _, _, logits = evaluate(plan, test_images, test_labels)
+        predictions = logits[:, :10].argmax(axis=1)
+        seconds = sum(row["seconds"] for row in progress.history)
+        print(f"\ntest: {accuracy_line(test_labels, predictions)}\n\n{class_table(test_labels, predictions)}")
+        network.save(weights_file, made_by(options, accuracy(predictions, test_labels), seconds))
+        print(f"\ntrained in {seconds:,.0f} s\nweights:  {weights_file}\nhistory:  {run.folder / 'history.csv'}")
+        drawn = draw(pictures, network, progress.history, test_images, test_labels, logits[:, :10])
+        print(f"pictures: {drawn}\nnext:     {python_name()} -m nncore evaluate {weights_file}")
     return 0
 
 

@@ -27,6 +27,9 @@ class Options:
     learning_rate: float = 0.002
     optimizer: str = "adam"
     schedule: str = "one-cycle"
+    weight_decay: float | None = None  # None: the optimizer's own
+    label_smoothing: float = 0.0
+    ema: float = 0.0
     augment: str = "light"
     seed: int = 0
     dataset: str = "auto"
@@ -39,6 +42,19 @@ class Options:
     plots: str | None = None
 
 
+# What the flags are by default for a network that has a recipe of its own
+RECIPES: dict[str, dict[str, Any]] = {
+    "recogniser": {
+        "dataset": "drawn",
+        "epochs": 18,
+        "learning_rate": 0.1,
+        "optimizer": "sgd",
+        "augment": "full",
+        "weight_decay": 5e-4,
+        "label_smoothing": 0.05,
+        "ema": 0.999,
+    }
+}
 QUICK: dict[str, Any] = {"model": "compact", "epochs": 5, "augment": "none", "learning_rate": 0.004}
 FREE_ON_RESUME = {"threads", "output", "plots", "data_dir"}  # what may differ from the interrupted run
 DEFAULT = Options()
@@ -47,7 +63,11 @@ EPILOG = """examples:
   python train_scratch.py                       the reference network on MNIST
   python train_scratch.py --quick               a small network, about a minute
   python train_scratch.py --quick --learning-rate 1     see what too large a step does
+  python train_scratch.py --model recogniser    the network of the demo, on digits that people drew
   python train_scratch.py --resume runs/NAME    go on where a run was interrupted
+
+--model recogniser means
+  {recipe}
 """
 
 
@@ -64,7 +84,9 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[Options, Path | None]
         if fixed:
             parser.error(f"--resume takes its settings from the run; leave out {', '.join(map(_flag, fixed))}")
         return Options(**given), Path(resume)
-    return Options(**{**(QUICK if quick else {}), **given}), None
+    if quick:
+        given = {**QUICK, **given}
+    return Options(**{**RECIPES.get(given.get("model", DEFAULT.model), {}), **given}), None
 
 
 def resumed(given: Options, saved: dict[str, Any]) -> Options:
@@ -79,11 +101,12 @@ def resumed(given: Options, saved: dict[str, Any]) -> Options:
 
 
 def _parser() -> argparse.ArgumentParser:
+    recipe = " ".join(f"{_flag(name)} {value}" for name, value in RECIPES["recogniser"].items())
     parser = argparse.ArgumentParser(
         usage="python train_scratch.py [--quick | --resume RUN] [flags]",
         description="Train a convolutional network on handwritten digits, from scratch. All that a run makes\n"
         "(settings, history, checkpoint, weights, pictures) goes into a new folder, runs/NAME.",
-        epilog=EPILOG,
+        epilog=EPILOG.format(recipe=recipe),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
@@ -97,16 +120,28 @@ def _parser() -> argparse.ArgumentParser:
     quick = ", ".join(f"{_flag(name)} {value}" for name, value in QUICK.items())
     parser.add_argument("--quick", help=f"a small network, about a minute: means {quick}", action="store_true")
     parser.add_argument("--resume", help="go on, bit for bit, with the interrupted run of that folder", metavar="RUN")
-    flag("model", "reference: 1,044,106 parameters; compact: a tenth of that", choices=MODELS)
+    model = "reference: 1,044,106 parameters; compact: a tenth of that; recogniser: the demo's, see below"
+    flag("model", model, choices=MODELS)
     flag("epochs", "how often to go through the training images", type=whole_number(1, 10_000), metavar="N")
     flag("batch_size", "how many images the network sees before each step", type=whole_number(1, 60_000), metavar="N")
     flag("learning_rate", "how large steps are, where the schedule has them largest", type=_positive, metavar="X")
     flag("optimizer", "how a gradient becomes a step", choices=OPTIMIZERS)
     flag("schedule", "how step sizes change over the run; one-cycle: up, then down to nearly 0", choices=SCHEDULES)
+    flag(
+        "weight_decay",
+        "how strongly weights are pulled towards 0 (default: adamw 0.01, else 0)",
+        type=_fraction,
+        metavar="X",
+    )
+    flag("label_smoothing", "the share of certainty that the network need not reach", type=_fraction, metavar="X")
+    ema = "keep running means of the weights instead of the last ones: how much of the mean each step keeps"
+    flag("ema", ema, type=_fraction, metavar="X")
     flag("augment", "turn, shift and bend each training image, anew in each epoch", choices=["none", *AUGMENTATIONS])
     seeds = whole_number(0, 2**32 - 1)
     flag("seed", "same seed, same number of threads: same weights, bit for bit", type=seeds, metavar="N")
-    flag("dataset", "auto: MNIST, or digits drawn by program where it cannot be had", choices=["auto", *DATASETS])
+    dataset = "auto: MNIST, or digits drawn by program where it cannot be had; drawn: both, with what people drew, and "
+    dataset += "things that are no digit; drawn-1, -2, -3: without every third of these people"
+    flag("dataset", dataset, choices=["auto", *DATASETS])
     flag("data_dir", "folder with the four MNIST files (else NNCORE_DATA, the cache, a download)", metavar="DIR")
     flag("corrections", "a CSV file of digits to train on as well, as the demo page saves them", metavar="FILE")
     flag("limit", "use only the first N images to train on, and to test on", type=whole_number(20, 60_000), metavar="N")
@@ -135,6 +170,16 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
         return value
 
     return convert
+
+
+def _fraction(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to below 1")
+    return value
 
 
 def _positive(text: str) -> float:

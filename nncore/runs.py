@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nncore import weights
+from nncore.averaging import ExponentialMovingAverage
 from nncore.errors import NNCoreError, WeightsError
 from nncore.files import atomic_write
 from nncore.optimizers import Optimizer
@@ -120,7 +121,13 @@ class Run:
         """The file from which the run can go on."""
         return self.folder / "checkpoint.npz"
 
-    def save(self, network: Sequential, optimizer: Optimizer, progress: Progress) -> None:
+    def save(
+        self,
+        network: Sequential,
+        optimizer: Optimizer,
+        progress: Progress,
+        average: ExponentialMovingAverage | None = None,
+    ) -> None:
         """Write the history, then the checkpoint: a run whose checkpoint says it is finished has its whole history."""
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS)
@@ -131,11 +138,14 @@ class Run:
         arrays = {
             **{f"network/{name}": array for name, array in {**network.parameters(), **network.state()}.items()},
             **{f"optimizer/{name}": array for name, array in optimizer.state.items()},
+            **{f"average/{name}": array for name, array in (average.averages if average else {}).items()},
         }
         weights.write(self.checkpoint, arrays, {"steps": optimizer.steps, "progress": asdict(progress)})
 
-    def restore(self, network: Sequential, optimizer: Optimizer) -> Progress:
-        """Put network and optimizer back where the checkpoint left them."""
+    def restore(
+        self, network: Sequential, optimizer: Optimizer, average: ExponentialMovingAverage | None = None
+    ) -> Progress:
+        """Put network, optimizer and average back where the checkpoint left them."""
         if not self.checkpoint.exists():
             return Progress()  # interrupted before its first checkpoint: begin again
         with weights.Reader(self.checkpoint) as file:
@@ -144,6 +154,10 @@ class Run:
             network.assign(_under("network/", arrays))
             optimizer.state = _under("optimizer/", arrays)
             optimizer.steps = int(description["steps"])
+            if average:
+                average.steps = optimizer.steps
+                for name, array in average.averages.items():
+                    array[...] = arrays[f"average/{name}"]
             return Progress(**description["progress"])
         except (KeyError, TypeError, ValueError, WeightsError) as error:
             raise WeightsError(f"{self.checkpoint} does not belong to this run: {error}") from None

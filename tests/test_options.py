@@ -12,7 +12,7 @@ from nncore.kernels.convolution import ALGORITHMS
 from nncore.machine import available_threads
 from nncore.models import MODELS
 from nncore.optimizers import OPTIMIZERS
-from nncore.options import DEFAULT, FREE_ON_RESUME, QUICK, Options, parse, resumed
+from nncore.options import DEFAULT, FREE_ON_RESUME, QUICK, RECIPES, Options, parse, resumed
 from nncore.schedules import SCHEDULES
 
 ALL = {
@@ -22,6 +22,9 @@ ALL = {
     "learning_rate": 0.05,
     "optimizer": "sgd",
     "schedule": "cosine",
+    "weight_decay": 0.001,
+    "label_smoothing": 0.05,
+    "ema": 0.99,
     "augment": "full",
     "seed": 2**32 - 1,
     "dataset": "synthetic",
@@ -73,6 +76,16 @@ def test_quick_changes_what_is_not_given():
     assert parse(["--epochs", "2", "--quick"])[0] == replace(DEFAULT, **{**QUICK, "epochs": 2})
 
 
+def test_a_network_may_have_a_recipe_of_its_own():
+    recipe = RECIPES["recogniser"]
+    assert parse(["--model", "recogniser"])[0] == replace(DEFAULT, model="recogniser", **recipe)
+    changed = parse(["--model", "recogniser", "--epochs", "2", "--ema=0"])[0]
+    assert changed == replace(DEFAULT, model="recogniser", **{**recipe, "epochs": 2, "ema": 0.0})
+    quick = parse(["--model", "recogniser", "--quick"])[0]
+    assert quick == replace(DEFAULT, **{**recipe, **QUICK, "model": "recogniser"})
+    assert RECIPES.keys() <= MODELS.keys()
+
+
 def refused(arguments, capsys):
     """What the user reads when the arguments end the process with status 2."""
     with pytest.raises(SystemExit) as stop:
@@ -92,6 +105,9 @@ BAD = {
     "learning_rate": (["0", "-0.1", "nan", "inf", "-inf", "1e999", "fast", ""], ["a finite number above 0"]),
     "optimizer": (["Adam", "lbfgs"], OPTIMIZERS),
     "schedule": (["linear"], SCHEDULES),
+    "weight_decay": (["-0.1", "1", "nan", "much", ""], ["a number from 0 to below 1"]),
+    "label_smoothing": (["-0.1", "1", "inf", "x"], ["a number from 0 to below 1"]),
+    "ema": (["-1", "1.0", "always"], ["a number from 0 to below 1"]),
     "augment": (["some"], ["none", "light", "full"]),
     "seed": (["-1", str(2**32), "0.5", "abc"], ["whole number from 0 to 4294967295"]),
     "dataset": (["cifar"], ["auto", "mnist", "synthetic"]),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nncore import runs, weights
+from nncore.averaging import ExponentialMovingAverage
 from nncore.errors import NNCoreError, WeightsError
 from nncore.layers import BatchNorm, Dense, Dropout, ReLU
 from nncore.optimizers import OPTIMIZERS
@@ -115,11 +116,17 @@ def test_a_restored_run_goes_on_bit_for_bit(tmp_path, rng, name):
     progress.add(2 / 3, 1, 8)
     for _ in range(3):
         step(trained, optimizer, rng)
-    Run(tmp_path).save(trained, optimizer, progress)
+    average = ExponentialMovingAverage(trained.parameters(), 0.9)
+    for array in average.averages.values():
+        array[...] = rng.standard_normal(array.shape)
+    Run(tmp_path).save(trained, optimizer, progress, average)
 
     again, optimizer_again = network(seed=9), OPTIMIZERS[name]()
-    assert Run(tmp_path).restore(again, optimizer_again) == progress
-    assert optimizer_again.steps == 3
+    average_again = ExponentialMovingAverage(again.parameters(), 0.9)
+    assert Run(tmp_path).restore(again, optimizer_again, average_again) == progress
+    assert optimizer_again.steps == average_again.steps == 3
+    for key, array in average.averages.items():
+        assert array.tobytes() == average_again.averages[key].tobytes()
     seed = int(rng.integers(2**31))
     for one, other in ((trained, optimizer), (again, optimizer_again)):
         step(one, other, np.random.default_rng(seed))

@@ -12,11 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nncore.calibration import fit_temperature
+from nncore.data import dataset
 from nncore.data.idx import write_idx
-from nncore.data.mnist import FILES
+from nncore.data.mnist import FILES, load_mnist
 from nncore.data.synthetic import synthetic_digits
 from nncore.machine import available_threads, use_threads
 from nncore.optimizers import OPTIMIZERS
+from nncore.options import RECIPES
+from nncore.preprocess import network_input
 from nncore.runs import COLUMNS
 from nncore.sequential import Sequential
 from nncore.weights import Reader
@@ -196,10 +200,15 @@ def test_interrupted_and_killed_runs_end_with_the_weights_of_an_undisturbed_one(
 # Going on after an interruption
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_run_interrupted_at_any_step_goes_on_bit_for_bit(script, optimizer):
+AVERAGED = ["--ema=0.9", "--label-smoothing=0.1", "--weight-decay=0.01"]
+
+
+@pytest.mark.parametrize(
+    "more", [*([f"--optimizer={name}"] for name in OPTIMIZERS), AVERAGED], ids=[*OPTIMIZERS, "averaged"]
+)
+def test_a_run_interrupted_at_any_step_goes_on_bit_for_bit(script, more):
     """In the middle of an epoch, in its first and last steps, and in the last step of all."""
-    flags = [*SMALL, "--optimizer", optimizer, "--learning-rate", "0.003"]
+    flags = [*SMALL, "--learning-rate", "0.003", *more]
     weights, rows = set(), []
     for stop in (None, 1, 2, STEPS, STEPS + 1, 3 * STEPS - 1, 3 * STEPS):
         folder = Path(f"stop-{stop}")
@@ -360,12 +369,57 @@ def test_every_setting_reaches_the_training(script):
     """Each of these changes the weights; were one of them ignored, two would be alike."""
     changes = ["batch-size=20", "learning-rate=0.01", "optimizer=sgd", "schedule=cosine", "augment=light", "limit=50"]
     changes += ["epochs=2", "conv=reference", "model=reference"]
+    changes += ["weight-decay=0.1", "label-smoothing=0.1", "ema=0.9"]
     seen = set()
     for change in ["seed=0", *changes]:
         status, _, err = script(*SMALL, "--epochs=1", f"--{change}", "--output=w.npz")
         assert (status, err) == (0, "")
         seen.add(fingerprint("w.npz"))
     assert len(seen) == 1 + len(changes)
+
+
+@pytest.fixture
+def few_drawn(monkeypatch):
+    """Little is drawn by program, so that it takes no time."""
+    for name, count in (("DRAWN_SYNTHETIC", 20), ("DRAWN_OUTLIERS", 30), ("HELD_OUT", 20)):
+        monkeypatch.setattr(dataset, name, count)
+
+
+@pytest.mark.usefixtures("few_drawn")
+def test_the_recogniser_has_a_recipe_of_its_own(script):
+    status, out, err = script("--model=recogniser", "--epochs=2", "--batch-size=32", "--threads=1")
+    assert (status, err) == (0, "")
+    assert "*** WITHOUT THE WRITERS" in out
+    network = Sequential.load(the_run() / "weights.npz")
+    assert network.output_shape == (11,)
+    recipe = {name: network.made_by[name] for name in RECIPES["recogniser"]}
+    assert recipe == {**RECIPES["recogniser"], "epochs": 2}
+    (measured,) = (line for line in out.splitlines() if line.startswith("test: "))
+    assert f"{network.made_by['test_accuracy']:.2%} of 100 images right" in measured
+
+
+@pytest.mark.usefixtures("few_drawn")
+def test_ten_classes_are_too_few_for_things_that_are_no_digit(script):
+    status, _, err = script(*SMALL, "--dataset=drawn")
+    assert status == 2
+    assert "--dataset drawn has 11 classes" in err
+    assert "--model compact tells 10 apart: choose --model recogniser" in err
+
+
+def test_a_network_that_label_smoothing_made_modest_is_set_right(script):
+    """On the images held out, no other temperature makes their labels more likely."""
+    kept = []
+    evaluate = script.module.evaluate
+    script.monkeypatch.setattr(script.module, "evaluate", lambda *a: kept.append(evaluate(*a)) or kept[-1])
+    flags = ["--model=compact", "--limit=400", "--epochs=4", "--learning-rate=0.01", "--label-smoothing=0.3"]
+    assert script(*flags, "--threads=1", "--ema=0.5")[0] == 0
+    *_, before, _ = kept
+    images, labels = load_mnist()[:2]
+    after = Sequential.load(the_run() / "weights.npz").predict(network_input(images[360:]))
+    temperature = fit_temperature(before[2], labels[360:])
+    assert temperature < 0.8
+    assert after == pytest.approx(before[2] / temperature, rel=1e-4, abs=1e-4)
+    assert fit_temperature(after, labels[360:]) == pytest.approx(1, abs=1e-3)
 
 
 def test_corrections_are_trained_on_as_well(script):
