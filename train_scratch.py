@@ -5,6 +5,9 @@ The story in one piece: data -> network -> loss -> gradients -> optimizer -> wei
 function of the seed and of how far the run has come (epoch, step), so that a resumed run chooses as if never stopped.
 """
 
+import nncore  # noqa: F401  before NumPy: the threads of BLAS are to sleep when they have nothing to do
+
+# isort: split
 import math
 import sys
 import time

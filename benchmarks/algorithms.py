@@ -5,6 +5,9 @@ step of training). A loss of 5 % means that the one picked takes 1.05 times as l
 threads for its products, which it may not within a network of which other layers use the kernels.
 """
 
+import nncore  # noqa: F401  before NumPy: the threads of BLAS are to sleep when they have nothing to do
+
+# isort: split
 import argparse
 import itertools
 import math

@@ -8,6 +8,9 @@ Source: Williams, Waterman & Patterson 2009, "Roofline: an insightful visual per
 architectures".
 """
 
+import nncore  # noqa: F401  before NumPy: the threads of BLAS are to sleep when they have nothing to do
+
+# isort: split
 import argparse
 import math
 import sys

@@ -3,6 +3,9 @@
 It trains through `Plan`, as `train_scratch.py` does, and predicts with a frozen network, as the demo does.
 """
 
+import nncore  # noqa: F401  before NumPy: the threads of BLAS are to sleep when they have nothing to do
+
+# isort: split
 import copy
 import platform
 from importlib.metadata import version
