@@ -8,24 +8,22 @@ threads for its products, which it may not within a network of which other layer
 import nncore  # noqa: F401  before NumPy: the threads of BLAS are to sleep when they have nothing to do
 
 # isort: split
-import argparse
 import itertools
 import math
 import sys
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from benchmarks.environment import say
-from benchmarks.figures import conditions, in_lines, markdown, save
+from benchmarks.figures import conditions, flags, in_lines, markdown, save
 from benchmarks.timing import in_turns
 from nncore.errors import NNCoreError, OptionError
 from nncore.kernels import convolution
 from nncore.kernels.reference import output_size
-from nncore.machine import available_threads, use_threads
+from nncore.machine import use_threads
 from nncore.types import Padding
 
 CONTENDERS = "winograd", "direct", "im2col"
@@ -93,7 +91,8 @@ class Timed(NamedTuple):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write the files; the exit status: 0, 2 after an error, 130 after Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    about = 'Whether "auto" picks the fastest way to compute a convolution.'
+    options = flags("algorithms", about, quick=f"{QUICK} shapes only").parse_args(arguments)
     facts = conditions(options.threads)
     say(in_lines(facts))
     try:
@@ -187,18 +186,6 @@ def worst(timed: Sequence[Timed], count: int = 40) -> str:
         losses = [f"{100 * (each.loss(what) - 1):.0f}" for what in ("step", "forward")]
         rows.append([str(each.shape), each.picked, *losses, *(both.get(name, "") for name in CONTENDERS)])
     return markdown(columns, rows)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.algorithms",
-        description='Whether "auto" picks the fastest way to compute a convolution.',
-    )
-    cores = available_threads()
-    parser.add_argument("--threads", type=int, choices=range(1, cores + 1), default=cores, help="default: all")
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK} shapes only")
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="write algorithms.md and .json there, too")
-    return parser
 
 
 if __name__ == "__main__":

@@ -1,5 +1,9 @@
-"""What a measurement leaves behind: tables in Markdown, figures in JSON, and under which conditions they came about."""
+"""What a measurement leaves behind: tables in Markdown, figures in JSON, and under which conditions they came about.
 
+And the flags that all of them have.
+"""
+
+import argparse
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -8,6 +12,18 @@ from typing import Any
 
 from benchmarks.report import machine
 from nncore.files import atomic_write
+from nncore.machine import available_threads
+
+
+def flags(name: str, about: str, quick: str) -> argparse.ArgumentParser:
+    """The flags of `python -m benchmarks.NAME`; quick: what is left out then."""
+    parser, cores = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=about), available_threads()
+    parser.add_argument("--threads", type=int, choices=range(1, cores + 1), default=cores, help="default: all")
+    parser.add_argument("--quick", action="store_true", help=quick)
+    parser.add_argument(
+        "--output", type=Path, metavar="FOLDER", help=f"write {name}.md, {name}.json and pictures there"
+    )
+    return parser
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

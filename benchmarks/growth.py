@@ -6,7 +6,6 @@ One thing is changed at a time. nncore and its opponents are started, compared a
 these benchmarks.
 """
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -17,14 +16,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.contest import Contender, Contest
 from benchmarks.environment import say
-from benchmarks.figures import in_lines, markdown, save
+from benchmarks.figures import flags, in_lines, markdown, save
 from benchmarks.networks import write, write_batches
 from benchmarks.protocol import BenchmarkError
 from benchmarks.report import machine
 from benchmarks.systems import NNCORE, OPPONENTS, System
 from nncore.errors import NNCoreError
 from nncore.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from nncore.machine import available_threads
 from nncore.models import reference
 from nncore.plots import PANEL, QUIET, TRAIN, VALIDATION, note, picture
 from nncore.sequential import Sequential
@@ -90,7 +88,12 @@ class Measured:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write the files; the exit status: 0, 2 after an error, 130 after Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    about = "How the time of a training step grows, and shrinks."
+    parser = flags("growth", about, quick="every third value only, and one short turn each")
+    parser.add_argument(
+        "--opponents", nargs="*", choices=OPPONENTS, default=["pytorch-tuned"], help="default: pytorch-tuned"
+    )
+    options = parser.parse_args(arguments)
     facts = {**machine(), "threads": str(options.threads)}
     say(in_lines(facts))
     systems = [NNCORE, *(OPPONENTS[name] for name in options.opponents)]
@@ -221,20 +224,6 @@ def _describe(axes: "Axes", curve: Curve) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_title(curve.fixed, fontsize=9, color=QUIET)
     axes.grid(color=PANEL, linewidth=0.5)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.growth", description="How the time of a training step grows, and shrinks."
-    )
-    cores = available_threads()
-    parser.add_argument("--threads", type=int, choices=range(1, cores + 1), default=cores, help="default: all")
-    parser.add_argument(
-        "--opponents", nargs="*", choices=OPPONENTS, default=["pytorch-tuned"], help="default: pytorch-tuned"
-    )
-    parser.add_argument("--quick", action="store_true", help="every third value only, and one short turn each")
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="write growth.md, .json and .png there, too")
-    return parser
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ architectures".
 import nncore  # noqa: F401  before NumPy: the threads of BLAS are to sleep when they have nothing to do
 
 # isort: split
-import argparse
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from benchmarks.environment import say
-from benchmarks.figures import conditions, in_lines, markdown, save
+from benchmarks.figures import conditions, flags, in_lines, markdown, save
 from benchmarks.peak import LEVELS, Peak, measure
 from benchmarks.timing import times
 from nncore import kernels
@@ -30,7 +29,7 @@ from nncore.errors import NNCoreError
 from nncore.kernels import convolution, winograd
 from nncore.kernels.reference import output_size
 from nncore.layers import Dense
-from nncore.machine import available_threads, use_threads
+from nncore.machine import use_threads
 from nncore.models import reference
 from nncore.optimizers import Adam
 from nncore.plots import FAINT, PANEL, QUIET, note, picture
@@ -111,7 +110,8 @@ class Result(NamedTuple):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write the files; the exit status: 0, 2 after an error, 130 after Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    about = "What each kernel reaches of what this machine can do."
+    options = flags("roofline", about, quick="two convolutions only, less time for each figure").parse_args(arguments)
     facts = conditions(options.threads)
     say(f"{in_lines(facts)}\nmeasuring the machine ...")
     seconds = 0.05 if options.quick else 0.3
@@ -285,17 +285,6 @@ def _roof(axes: "Axes", peak: Peak) -> None:
         axes.text(*at, words, **along, rotation_mode="anchor", color=QUIET, fontsize=8)
     axes.text(2000, 1.08 * peak.gflops, f"{peak.gflops:,.0f} GFLOP/s", ha="right", color=QUIET, fontsize=8)
     axes.grid(color=PANEL, linewidth=0.5)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.roofline", description="What each kernel reaches of what this machine can do."
-    )
-    cores = available_threads()
-    parser.add_argument("--threads", type=int, choices=range(1, cores + 1), default=cores, help="default: all")
-    parser.add_argument("--quick", action="store_true", help="two convolutions only, and less time for each figure")
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="write roofline.md, .json and .png there, too")
-    return parser
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ those of the direct convolution, whatever is computed in its place. `docs/speed.
 import nncore  # noqa: F401  before NumPy: the threads of BLAS are to sleep when they have nothing to do
 
 # isort: split
-import argparse
 import sys
 import time
 from collections.abc import Sequence
@@ -19,11 +18,11 @@ import numpy as np
 
 from benchmarks import ladder, loops
 from benchmarks.environment import say
-from benchmarks.figures import conditions, in_lines, markdown, save
+from benchmarks.figures import conditions, flags, in_lines, markdown, save
 from benchmarks.ladder import Group
 from benchmarks.timing import in_turns
 from nncore.errors import NNCoreError
-from nncore.machine import available_threads, use_threads
+from nncore.machine import use_threads
 from nncore.plots import PANEL, TRAIN, VALIDATION, note, picture
 from nncore.types import Array
 
@@ -44,7 +43,8 @@ class Result(NamedTuple):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write the files; the exit status: 0, 2 after an error, 130 after Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    about = "From plain loops to the fast engine, step by step."
+    options = flags("steps", about, quick="less time for each figure").parse_args(arguments)
     facts = conditions(options.threads)
     say(in_lines(facts))
     results: list[Result] = []
@@ -160,18 +160,6 @@ def draw(results: Sequence[Result], path: Path) -> None:
         slowest, fastest = (1e6 * pick(each.seconds for each in results) for pick in (max, min))
         panels[0].set_xlim(fastest / 3, slowest * (slowest / fastest) ** 0.3)
         note(figure, "Microseconds an image, on a logarithmic scale. GFLOP/s are those of direct convolution.")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.steps",
-        description="From plain loops to the fast engine, step by step.",
-    )
-    cores = available_threads()
-    parser.add_argument("--threads", type=int, choices=range(1, cores + 1), default=cores, help="default: all")
-    parser.add_argument("--quick", action="store_true", help="less time for each figure")
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="write steps.md, .json and .png there, too")
-    return parser
 
 
 if __name__ == "__main__":
