@@ -101,12 +101,12 @@ def resumed(given: Options, saved: dict[str, Any]) -> Options:
 
 
 def _parser() -> argparse.ArgumentParser:
-    recipe = " ".join(f"{_flag(name)} {value}" for name, value in RECIPES["recogniser"].items())
+    recipe = [f"{_flag(name)} {value}" for name, value in RECIPES["recogniser"].items()]
     parser = argparse.ArgumentParser(
         usage="python train_scratch.py [--quick | --resume RUN] [flags]",
         description="Train a convolutional network on handwritten digits, from scratch. All that a run makes\n"
         "(settings, history, checkpoint, weights, pictures) goes into a new folder, runs/NAME.",
-        epilog=EPILOG.format(recipe=recipe),
+        epilog=EPILOG.format(recipe="\n  ".join([" ".join(recipe[:4]), " ".join(recipe[4:])])),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
