@@ -1,8 +1,20 @@
 """Is it a digit, and which: three verdicts from the shape of the ink and the probabilities of the network.
 
-A network of ten classes knows digits only: it calls a triangle a 0 with 100 %. These rules catch what is plainly
-something else. Percent called no digit, by the reference network; digits of 30 writers and outliers (those of
-`nncore/data/outliers.py`) drawn with pens of 8 to 28 pixels on a pad of 280, and MNIST's test set:
+A network of eleven classes has learnt what is no digit, from drawings (`nncore/data/outliers.py`), and gives it a
+probability. Of the rules that a network of ten needs only one still pays. Percent called no digit by a network trained
+without the writers 3, 6, ...: their digits, drawn with pens of 8 to 28 pixels on a pad of 280; MNIST's validation
+images; and the mean over kinds of outliers, pens 8 to 20, that it was trained on and that it was not:
+
+    rule                     writers   MNIST   seen   unseen   what it catches
+    class 10 above 0.03          0.2     0.8     96       86   new letters 98, smileys 76, new signs 72, noise 53
+    far too much ink             0.1     0.0     28       41   spirals 88, smileys 73
+    both                         0.3     0.8     96       89   (0.7 with a pen of 8 pixels)
+    and much wider than high     0.5     0.9     96       89   nothing more
+    and filled, or a speck       0.3     1.3     97       89   noise 71
+    and flat probabilities       0.4     0.8     96       89   noise 55
+
+A network of ten classes knows digits only: it calls a triangle a 0 with 100 %. The rules then catch what is plainly
+something else. Percent called no digit, by the reference network; MNIST's test set; a few kinds of outliers:
 
     rule                     writers   MNIST   what it catches
     much wider than high         0.0     0.3   scribbles 46, signs 20
@@ -11,8 +23,8 @@ something else. Percent called no digit, by the reference network; digits of 30 
     flat probabilities           0.2     0.0   scribbles 31, filled shapes 18, outlines 13, two digits 12
     all of them                  0.4     0.9   (1.0 with a pen of 8 pixels)
 
-"Unsure" are 2 % of the writers' digits that were read rightly, and 45 % of those read wrongly. What passes for a digit
-all the same: letters 71, outlines of shapes 68, signs 56, two digits as one 52.
+"Unsure" are 0.5 % of the writers' digits that the network of eleven classes reads rightly, and 35 % of those that it
+reads wrongly; of ten classes, 2 % and 45 %.
 """
 
 from typing import Literal
@@ -27,14 +39,24 @@ Verdict = Literal["digit", "unsure", "not a digit"]
 WIDEST = 1.6  # width / height
 THICKEST = 0.25  # width of the stroke / longer side
 LONGEST = 3.4  # length of the stroke / longer side
+LONGEST_OF_ELEVEN = 3.5  # the same, where the network has a class for what is no digit
+REFUSED = 0.03  # the probability of that class from which it is believed
 FLATTEST = 1.2  # entropy of the probabilities, in nats; that of ten equal ones is 2.3
 SURE = 0.75  # the probability from which the network is believed
 WORTH_NAMING, MOST_NAMED = 0.1, 3
 
 
-def judge(found: Found, probabilities: Array) -> Verdict:
-    """The verdict on one digit that was found; `probabilities` (10,) are the network's, of 0 to 9."""
-    if _odd_shape(found) or _entropy(probabilities) > FLATTEST:
+def judge(found: Found, probabilities: Array, no_digit: float | None = None) -> Verdict:
+    """The verdict on one digit that was found.
+
+    probabilities: (10,), the network's, of 0 to 9, given that it is a digit. no_digit: the probability that it is none;
+    None where the network has no such class.
+    """
+    if no_digit is None:
+        refused = _odd_shape(found) or _entropy(probabilities) > FLATTEST
+    else:
+        refused = no_digit > REFUSED or stroke_size(found)[1] > LONGEST_OF_ELEVEN * max(found.box[2:])
+    if refused:
         return "not a digit"
     return "digit" if probabilities.max() >= SURE else "unsure"
 

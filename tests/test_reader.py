@@ -53,6 +53,7 @@ def test_each_step_after_the_other_gives_the_same(reader, rng, digits):
     assert len(readings) == digits
     for reading, one, probabilities in zip(readings, found, softmax(logits), strict=True):
         np.testing.assert_allclose(reading.probabilities, probabilities, rtol=1e-5)
+        assert reading.no_digit == 0
         np.testing.assert_array_equal(reading.image, one.image)
         assert reading.digit == probabilities.argmax()
         assert reading.verdict == judge(one, probabilities)
@@ -99,7 +100,50 @@ def test_threads_may_share_a_reader(reader, rng):
         assert one.box == other.box
 
 
-def test_weights_that_do_not_fit_are_named(tmp_path):
-    Sequential([Flatten(), Dense(10)], (28, 28, 3)).save(tmp_path / "colour.npz")
-    with pytest.raises(WeightsError, match=r"colour\.npz.*\(28, 28, 3\)"):
-        DigitReader(tmp_path / "colour.npz")
+def eleven(tmp_path, bias) -> DigitReader:
+    """A reader whose network says the same of all: the softmax of these eleven numbers."""
+    network = Sequential([Flatten(), Dense(11)], (28, 28, 1), seed=None)
+    network.parameters()["dense_1.bias"][:] = bias
+    network.save(tmp_path / "eleven.npz")
+    return DigitReader(tmp_path / "eleven.npz")
+
+
+def test_the_eleventh_class_is_what_is_no_digit(tmp_path, rng):
+    bias = np.log(np.arange(1, 12))  # sum 66, 55 of it digits
+    for reading in eleven(tmp_path, bias).read(picture(rng, 2)):
+        assert (reading.digit, reading.verdict) == (9, "not a digit")
+        assert reading.no_digit == pytest.approx(11 / 66)
+        np.testing.assert_allclose(reading.probabilities, np.arange(1, 11) / 55, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("tenth", "verdict"), [(-2, "unsure"), (2, "unsure"), (8, "digit")])
+def test_what_is_surely_a_digit_may_still_be_unsure(tmp_path, rng, tenth, verdict):
+    (reading,) = eleven(tmp_path, [*[0] * 9, tenth, -4]).read(picture(rng, 1))
+    assert reading.verdict == verdict
+    assert reading.probabilities.sum() == pytest.approx(1)
+
+
+def test_digits_stay_probabilities_where_it_is_certainly_none(tmp_path, rng):
+    (reading,) = eleven(tmp_path, [*[-300] * 9, -299, 300]).read(picture(rng, 1))
+    assert reading.no_digit == 1
+    assert reading.probabilities.sum() == pytest.approx(1)
+    assert reading.verdict == "not a digit"
+
+
+def test_digits_of_many_pictures_at_once(reader, rng):
+    found = [one for count in (1, 3) for one in find_digits(read_ink(picture(rng, count))[0])]
+    together = reader.interpret(found)
+    assert len(together) == len(found) == 4
+    for one, reading in zip(found, together, strict=True):
+        (alone,) = reader.interpret([one])
+        np.testing.assert_allclose(reading.probabilities, alone.probabilities, atol=1e-6)
+        assert (reading.box, reading.verdict) == (one.box, alone.verdict)
+    assert reader.interpret([]) == []
+
+
+@pytest.mark.parametrize(("channels", "outputs"), [(3, 10), (1, 9), (1, 12)])
+def test_weights_that_do_not_fit_are_named(tmp_path, channels, outputs):
+    Sequential([Flatten(), Dense(outputs)], (28, 28, channels)).save(tmp_path / "other.npz")
+    message = rf"other\.npz.*\(28, 28, {channels}\) to \({outputs},\).*to \(10,\), or to \(11,\)"
+    with pytest.raises(WeightsError, match=message):
+        DigitReader(tmp_path / "other.npz")

@@ -5,7 +5,7 @@ from PIL import Image, ImageDraw
 from nncore.data.outliers import PAD, outliers
 from nncore.preprocess import find_digits
 from nncore.types import Array, Bytes
-from nncore.verdict import candidates, judge, stroke_size
+from nncore.verdict import REFUSED, candidates, judge, stroke_size
 
 SEVEN = [(80, 70), (200, 70), (140, 230)]
 
@@ -76,6 +76,19 @@ def test_a_flat_answer_is_no_digit_and_a_divided_one_unsure() -> None:
     assert verdict(ink, probabilities(d4=0.6, d9=0.36)) == "unsure"
     assert verdict(ink, probabilities(d4=0.93, d9=0.05)) == "digit"
     assert verdict(ink, np.eye(10)[4]) == "digit"
+
+
+def test_a_class_for_what_is_no_digit_replaces_most_rules() -> None:
+    (seven,) = find_digits(drawn(SEVEN))
+    assert judge(seven, CERTAIN, 0.0) == judge(seven, CERTAIN, REFUSED) == "digit"
+    assert judge(seven, CERTAIN, REFUSED + 0.001) == judge(seven, CERTAIN, 1.0) == "not a digit"
+    assert judge(seven, probabilities(d4=0.6, d9=0.36), 0.0) == "unsure"
+    assert judge(seven, np.full(10, 0.1), 0.0) == "unsure"
+    (dash,) = find_digits(drawn([(40, 140), (240, 150)]))
+    (speck,) = find_digits(drawn([(140, 140), (140, 140)]))
+    assert judge(dash, CERTAIN, 0.0) == judge(speck, CERTAIN, 0.0) == "digit"
+    (zigzag,) = find_digits(drawn([(40 + 14 * i, 60 if i % 2 else 200) for i in range(14)], width=6))
+    assert judge(zigzag, CERTAIN, 0.0) == "not a digit"
 
 
 def test_names_one_to_three_candidates() -> None:
