@@ -60,7 +60,7 @@ def compact(seed: int = 0, dtype: DTypeLike = np.float32, conv: str = "auto") ->
 def recogniser(seed: int = 0, dtype: DTypeLike = np.float32, conv: str = "auto") -> Sequential:
     """The network behind the demo: pairs of convolutions with batch normalisation; class 10 is "not a digit"."""
     layers: list[Layer] = []
-    for filters, padding in ((32, "valid"), (64, "same"), (128, "same")):
+    for filters, padding in ((48, "valid"), (96, "same"), (160, "same")):
         for _ in range(2):
             layers += [Conv2D(filters, 3, padding=padding, use_bias=False, algorithm=conv), BatchNorm(), ReLU()]
         layers.append(MaxPool2D(2))

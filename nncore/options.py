@@ -46,7 +46,7 @@ class Options:
 RECIPES: dict[str, dict[str, Any]] = {
     "recogniser": {
         "dataset": "drawn",
-        "epochs": 18,
+        "epochs": 24,
         "learning_rate": 0.1,
         "optimizer": "sgd",
         "augment": "full",

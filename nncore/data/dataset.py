@@ -13,9 +13,9 @@ from nncore.types import Bytes
 
 HELD_OUT = 5_000  # of MNIST's training images, at most
 # What "drawn" adds to MNIST
-DRAWN_SYNTHETIC = 10_000
-DRAWN_OUTLIERS = 15_000
-RENDERINGS = 3  # of each digit that a writer drew
+DRAWN_SYNTHETIC = 5_000
+DRAWN_OUTLIERS = 10_000
+RENDERINGS = 2  # of each digit that a writer drew
 PARTS = ("of MNIST", "synthetic", "by writers", "no digits")
 WRITER_FOLDS = 3  # "drawn-1", "drawn-2", "drawn-3" leave out the writers 3, 6, ..., or 1, 4, ..., or 2, 5, ...
 WITHOUT_WRITERS = (
