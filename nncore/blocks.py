@@ -113,7 +113,7 @@ class ConvReLU:
         y: Array
         if by_winograd:
             x = self.opening.source(x, padding) if self.opening else x
-            y = convolution.winograd.forward_relu(x, self._weights or kernel, bias, padding)
+            y = convolution.winograd.forward_relu(x, weights(self, x.shape[0]), bias, padding)
         else:
             x = self.opening.forward(x, training) if self.opening else x
             y = kernels.bias_relu(algorithm.forward(x, kernel, conv.stride, padding), bias)
@@ -142,8 +142,7 @@ class ConvReLU:
         conv = self.conv
         shape = self.opening.conv.output_shape(shape) if self.opening else shape
         if by_winograd(conv, shape):
-            kernel, (height, width, _) = conv.parameters["kernel"], conv.output_shape(shape)
-            self._weights = convolution.winograd.prepare(kernel, (height, width), kernel.dtype)
+            self._weights = prepared(conv, conv.output_shape(shape)[:2])
 
 
 class ConvReLUPool:
@@ -163,13 +162,13 @@ class ConvReLUPool:
     def forward(self, x: Array, training: bool = False) -> Array:
         """As `Layer.forward`."""
         shape = self.opening.conv.output_shape(x.shape[1:]) if self.opening else x.shape[1:]
-        padding, (kernel, bias) = self.conv.pixels(shape[:2]), self.conv.parameters.values()
+        padding, bias = self.conv.pixels(shape[:2]), self.conv.parameters["bias"]
         kept, scale = None, 1.0
         if training and self.dropout is not None:
             kept, scale = self.dropout.draw((len(x), *self.pool.output_shape(self.conv.output_shape(shape))))
         x = self.opening.source(x, padding) if self.opening else x
         y: Array
-        y, winners = convolution.winograd.forward_pool(x, self._weights or kernel, bias, padding, kept, scale)
+        y, winners = convolution.winograd.forward_pool(x, weights(self, x.shape[0]), bias, padding, kept, scale)
         if training:
             self._memory = x, winners, scale
         return y
@@ -185,9 +184,8 @@ class ConvReLUPool:
     def freeze(self, shape: Shape) -> None:
         """As `ConvReLU.freeze`."""
         shape = self.opening.conv.output_shape(shape) if self.opening else shape
-        kernel = self.conv.parameters["kernel"]
         height, width, _ = self.pool.output_shape(self.conv.output_shape(shape))
-        self._weights = convolution.winograd.prepare(kernel, (2 * height, 2 * width), kernel.dtype)
+        self._weights = prepared(self.conv, (2 * height, 2 * width))
 
 
 class PoolDropout:
@@ -247,6 +245,19 @@ def recall(block: Opening | ConvReLU | ConvReLUPool | PoolDropout | BatchNormReL
     if block._memory is None:
         raise RuntimeError(f"{type(block).__name__}.backward needs a forward(x, training=True) before it")
     return block._memory
+
+
+def prepared(conv: Conv2D, size: Shape) -> list[Any]:
+    """The kernel as Winograd's algorithm takes it for an output of this size, for many images and for one alone."""
+    kernel, (height, width), winograd = conv.parameters["kernel"], size, convolution.winograd
+    tiles = [winograd.best_tile((height, width), kernel.shape, alone) for alone in (False, True)]
+    weights = {tile: winograd.prepare(kernel, tile, kernel.dtype) for tile in tiles}
+    return [weights[tile] for tile in tiles]
+
+
+def weights(block: ConvReLU | ConvReLUPool, images: int) -> Any:
+    """The kernel, or what `freeze` has made of it."""
+    return block._weights[images == 1] if block._weights else block.conv.parameters["kernel"]
 
 
 def by_winograd(conv: Conv2D, shape: Shape) -> bool:

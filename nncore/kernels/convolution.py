@@ -102,7 +102,7 @@ def __getattr__(name: str) -> Any:
         case "SIMD":
             return "winograd" in load()
         case "direct" | "first_layer" | "winograd":
-            return import_module(f"nncore.kernels.{name}")
+            return globals().setdefault(name, import_module(f"nncore.kernels.{name}"))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -92,10 +92,8 @@ def conform(name: str, array: Any, shape: Shape, dtype: DTypeLike) -> Any:
 def empty(shape: Shape, dtype: DTypeLike) -> Any:
     """An array that begins a line of the cache: vectors that lie across two lines take twice as long to load."""
     dtype = np.dtype(dtype)
-    size = math.prod(shape) * dtype.itemsize
-    memory = np.empty(size + VECTOR_BYTES, np.uint8)
-    start = -memory.ctypes.data % VECTOR_BYTES
-    return memory[start : start + size].view(dtype).reshape(shape)
+    memory = np.empty(math.prod(shape) * dtype.itemsize + VECTOR_BYTES, np.uint8)
+    return np.ndarray(shape, dtype, memory, -memory.ctypes.data % VECTOR_BYTES)
 
 
 class Vector:

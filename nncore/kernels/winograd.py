@@ -93,20 +93,26 @@ def arithmetic(tile: Tile, size: Pair, channels: int, filters: int) -> int:
     Each element of a tile takes one for every pair of channel and filter. A transform, memory included, was measured to
     take as long as some 16 of them for every element and channel; tiles that overhang the output count in full.
     """
-    tiles = math.prod(-(-length // tile.m) for length in size)
-    return tiles * tile.n**2 * (channels * filters + 16 * (channels + filters))
+    return math.prod(_grid(size, tile)) * tile.n**2 * (channels * filters + 16 * (channels + filters))
 
 
-def best_tile(size: Pair, kernel_shape: Shape) -> Tile:
-    """That of least arithmetic. All of them keep errors below 5e-6 (RMS)."""
+def best_tile(size: Pair, kernel_shape: Shape, alone: bool = False) -> Tile:
+    """That of least arithmetic. All of them keep errors below 5e-6 (RMS).
+
+    alone: for an image that comes by itself, with the transformed kernel prepared. To fetch that was measured to take
+    as long as the products of 16 tiles, and a block of products has ROWS of them, whether there are so many or not.
+    """
     r, _, channels, filters = kernel_shape
-    tiles = [Tile(n - r + 1, r) for n in POINTS if n > r]
-    return min(tiles, key=lambda tile: arithmetic(tile, size, channels, filters))
+
+    def work(tile: Tile) -> int:
+        more = -math.prod(_grid(size, tile)) % ROWS + 16 if alone else 0
+        return arithmetic(tile, size, channels, filters) + more * tile.n**2 * channels * filters
+
+    return min((Tile(n - r + 1, r) for n in POINTS if n > r), key=work)
 
 
-def prepare(kernel: Array, size: Pair, dtype: DTypeLike) -> Weights:
-    """U = G w G^T, as large as suits an output of this size. May stand for the kernel in the forward passes."""
-    tile = best_tile(size, kernel.shape)
+def prepare(kernel: Array, tile: Tile, dtype: DTypeLike) -> Weights:
+    """U = G w G^T. May stand for the kernel in the forward passes."""
     matrices = _matrices(_blocks(kernel.shape[3], dtype), tile.n, 1, kernel.shape[2], dtype)[:, :, :, 0]
     _transform_kernel(kernel, tile, matrices.transpose(1, 2, 0, 3, 4))
     return Weights(tile, kernel.shape, matrices)
@@ -116,7 +122,7 @@ def forward(x: Array, kernel: Array, stride: Pair, padding: Padding) -> Array:
     """`reference.conv2d` for kernels (r, r, C, F) and stride (1, 1)."""
     x = _source(x, kernel.shape[2])
     y: Array = empty((len(x), *_output_size(x, kernel, padding), kernel.shape[3]), x.dtype)
-    _forward(x, prepare(kernel, _size(y), x.dtype), padding, y, _size(y))
+    _forward(x, prepare(kernel, best_tile(_size(y), kernel.shape), x.dtype), padding, y, _size(y))
     return y
 
 
@@ -131,7 +137,7 @@ def forward_relu(x: Images, kernel: Array | Weights, bias: Array, padding: Paddi
     """The convolution, its bias (F,) and ReLU in one: y (N, OH, OW, F)."""
     x = _source(x, kernel.shape[2])
     y: Array = empty((x.shape[0], *_output_size(x, kernel, padding), kernel.shape[3]), x.dtype)
-    weights = kernel if isinstance(kernel, Weights) else prepare(kernel, _size(y), x.dtype)
+    weights = kernel if isinstance(kernel, Weights) else prepare(kernel, best_tile(_size(y), kernel.shape), x.dtype)
     _forward(x, weights, padding, Activated(y, conform("bias", bias, kernel.shape[3:], x.dtype)), _size(y))
     return y
 
@@ -155,7 +161,7 @@ def forward_pool(
     winners = np.empty(y.shape, np.int8)
     kept = conform("kept", kept, y.shape, np.bool_) if kept is not None else None
     target = Pooled(y, winners, conform("bias", bias, kernel.shape[3:], x.dtype), kept, x.dtype.type(scale))
-    weights = kernel if isinstance(kernel, Weights) else prepare(kernel, _pooled(y), x.dtype)
+    weights = kernel if isinstance(kernel, Weights) else prepare(kernel, best_tile(_pooled(y), kernel.shape), x.dtype)
     if weights.tile.m % 2:  # windows lie across the borders of tiles
         whole: Array = empty((x.shape[0], *_pooled(y), kernel.shape[3]), x.dtype)
         _forward(x, weights, padding, whole, _pooled(y))

@@ -172,6 +172,11 @@ def test_the_tile_is_that_of_least_arithmetic():
     assert winograd.best_tile((16, 16), (5, 5, 32, 64)) == (4, 5)
 
 
+def test_an_image_alone_has_tiles_that_fill_blocks_and_need_fewer_weights():
+    assert winograd.best_tile((10, 10), (3, 3, 128, 128), alone=True) == (2, 3)
+    assert winograd.best_tile((24, 24), (3, 3, 64, 128), alone=True) == (6, 3)
+
+
 def test_which_kernels_it_serves():
     assert [r for r in range(1, 12) if winograd.serves((r, r), STRIDE)] == [2, 3, 4, 5, 6, 7]
     assert not winograd.serves((3, 5), STRIDE)
