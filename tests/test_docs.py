@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.recognition import PENS, PREPARATIONS
+from nncore.options import parse
+
 ROOT = Path(__file__).parents[1]
 TO_BE_WRITTEN = "nncore/layers/square.py"  # by the reader, as README's example
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -40,3 +43,12 @@ def test_names_in_the_chapter_on_speed_are_in_those_files() -> None:
     for file, name in places:
         assert re.search(rf"\b{name}\b", (ROOT / file).read_text()), f"{name} in {file}"
     assert len(places) > 10
+
+
+def test_the_chapter_on_recognition_has_what_is_measured_and_trained() -> None:
+    text = (ROOT / "docs" / "recognition.md").read_text()
+    table = text.partition("<!-- begin: recognition.md -->")[2].partition("<!-- end: recognition.md -->")[0]
+    for name in (*PREPARATIONS, *(pen.name for pen in PENS)):
+        assert f"| {name} |" in table
+    commands = re.findall(r"^    python train_scratch.py ([^#\n]+)", text, re.MULTILINE)
+    assert [parse(command.split())[0].dataset for command in commands] == ["drawn", "drawn-1", "mnist"]
