@@ -27,7 +27,7 @@ def deep(seed=0, dtype=np.float64):
             ReLU(),
             MaxPool2D(2),
             Dropout(0.3),
-            Conv2D(8, 2),
+            Conv2D(8, 3, padding=((1, 0), (0, 1)), algorithm="winograd"),
             ReLU(),
             BatchNorm(),
             Conv2D(9, 3, use_bias=False, padding=1),

@@ -103,3 +103,13 @@ def test_predictions_are_the_networks(rng):
     network = MODELS["compact"](seed=5)
     x = rng.random((7, 28, 28, 1), np.float32)
     np.testing.assert_allclose(Plan(network).predict(x, batch_size=3), network.forward(x), rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_are_the_networks(rng):
+    networks = [Sequential([Flatten(), Dense(3), ReLU(), Dense(2)], (2, 2, 1), seed=1) for _ in range(2)]
+    x, dy = rng.random((5, 2, 2, 1), np.float32), rng.random((5, 2), np.float32)
+    for runner in (networks[0], Plan(networks[1])):
+        runner.forward(x, training=True)
+        runner.backward(dy)
+    for name, gradient in networks[0].gradients().items():
+        np.testing.assert_allclose(networks[1].gradients()[name], gradient, rtol=1e-5, atol=1e-6, err_msg=name)
