@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from PIL import Image
 
 from nncore.data.drawn import MARGIN, OUTLIERS, PAD, draw, on_pad, training_digits, training_outliers
 from nncore.data.outliers import UNSEEN
@@ -46,10 +45,9 @@ def test_half_a_pad_is_enough_for_training(rng: np.random.Generator) -> None:
             find_digits(draw(strokes, pen)),
             find_digits(draw([s / 2 for s in strokes], pen / 2, PAD // 2)),
         )
-        difference = np.abs(whole.image.astype(float) - half.image)
-        blurred = np.asarray(Image.fromarray(whole.image).reduce(2), float)
-        assert np.abs(blurred - np.asarray(Image.fromarray(half.image).reduce(2), float)).mean() < 6
-        assert difference.mean() < 12
+        # Where the ink balances may be rounded to the next pixel
+        moved = [np.roll(half.image.astype(float), (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+        assert min(np.abs(whole.image - image).mean() for image in moved) < 6
 
 
 def test_every_drawing_comes_back_often_and_never_alike() -> None:
