@@ -34,8 +34,8 @@ def draw(strokes: Iterable[Array], pen: float, side: int = PAD) -> Bytes:
     canvas, width = ImageDraw.Draw(page), pen * FINER
     for stroke in strokes:
         points = [(float(x), float(y)) for x, y in stroke * FINER]
-        canvas.line(points, fill=255, width=max(1, round(width)), joint="curve")
-        for x, y in (points[0], points[-1]):
+        canvas.line(points, fill=255, width=max(1, round(width)))
+        for x, y in points:  # Pillow's own joints leave cracks between points that lie close together
             canvas.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=255)
     return np.asarray(page.reduce(FINER))
 

@@ -103,8 +103,8 @@ def _drawn(lines: Sequence[Array], pen: float, view: _View) -> Array:
     canvas, thick = ImageDraw.Draw(mask), pen * FINER
     for line in lines:
         points = [(float(x), float(y)) for x, y in line * FINER]
-        canvas.line(points, fill=255, width=max(1, round(thick)), joint="curve")
-        for x, y in (points[0], points[-1]):
+        canvas.line(points, fill=255, width=max(1, round(thick)))
+        for x, y in points:  # Pillow's own joints leave cracks between points that lie close together
             canvas.ellipse((x - thick / 2, y - thick / 2, x + thick / 2, y + thick / 2), fill=255)
     return np.asarray(mask.reduce(FINER)) / np.float32(255)
 

@@ -80,3 +80,13 @@ def test_outliers_are_those_seen_in_training() -> None:
     assert 1.6 * len(OUTLIERS) <= len(images) <= 2 * len(OUTLIERS)
     assert np.array_equal(training_outliers(5, seed=0), images[: len(training_outliers(5, seed=0))])
     assert images.max(axis=(1, 2)).min() == 255
+
+
+def test_a_wide_pen_leaves_no_cracks_where_a_line_bends() -> None:
+    angle = np.linspace(0, 2 * np.pi, 90)
+    ring = 140 + 60 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    ink = draw([ring], 28)
+    y, x = np.mgrid[:280, :280] + 0.5
+    from_ring = np.abs(np.hypot(x - 140, y - 140) - 60)
+    assert ink[from_ring < 12].min() == 255
+    assert not ink[from_ring > 16].any()
