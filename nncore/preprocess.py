@@ -6,8 +6,8 @@ Several digits are told apart first. Then each is made what MNIST's are. Those w
 are ink, scaled to fit 20 x 20 and moved to where it balances, from pens of about one width. A digit that is not treated
 likewise is one the network has never seen. The steps are those which Yadav & Bottou, "Cold case: the lost MNIST
 digits", NeurIPS 2019 (github.com/facebookresearch/qmnist), found to come closest to MNIST itself. Reading 1,500 digits
-of 30 writers, drawn small with a pen of 28 pixels on a canvas of 280, the reference network is right in 47 % when the
-canvas is merely resized, in 85 % after these steps, and in 92 % when the strokes are thinned before (measured by
+of 30 writers, drawn small with a pen of 28 pixels on a canvas of 280, the reference network is right in 48 % when the
+canvas is merely resized, in 83 % after these steps, and in 94 % when the strokes are thinned before (measured by
 `benchmarks/recognition.py`; `docs/recognition.md` tells the whole story).
 """
 
