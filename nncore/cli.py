@@ -10,17 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from nncore import gradcheck
-from nncore.data.dataset import DATASETS, load_dataset
+from nncore import evaluation, gradcheck
 from nncore.errors import DataError, NNCoreError
 from nncore.machine import available_threads, use_threads
-from nncore.metrics import confusion_matrix
 from nncore.models import MODELS
 from nncore.optimizers import OPTIMIZERS
 from nncore.options import DEFAULT, whole_number
-from nncore.preprocess import network_input
 from nncore.reader import DigitReader, Reading
-from nncore.report import accuracy_line, class_table
 from nncore.sequential import Sequential
 from nncore.verdict import candidates
 
@@ -94,18 +90,8 @@ def _network(name: str) -> Sequential:
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Print a network's accuracy, table of classes and confusion matrix on a test set."""
-    network = DigitReader(options.weights).network
-    data = load_dataset(options.dataset, options.data_dir)
-    if data.notice:
-        print(f"*** {data.notice}\n")
-    predictions = network.predict(network_input(data.test_images)).argmax(axis=1)
-    print(f"{data.source}: test images")
-    print(f"{accuracy_line(data.test_labels, predictions)}\n\n{class_table(data.test_labels, predictions)}")
-    print("\nconfusion (rows: true digit, columns: read as)")
-    print("     " + "".join(f"{digit:>6}" for digit in range(10)))
-    for digit, row in enumerate(confusion_matrix(data.test_labels, predictions)):
-        print(f"{digit:>5}" + "".join(f"{count:>6}" for count in row))
+    """Print what a network is worth on one of the sets."""
+    print(evaluation.evaluate(DigitReader(options.weights), options.on, options.data_dir))
     return 0
 
 
@@ -164,10 +150,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("network", help=f"{', '.join(MODELS)}, or a weights file")
     command.set_defaults(command=summarise)
 
-    command = command_parser("evaluate", "measure a network's accuracy on a test set, with the table of its confusions")
+    command = command_parser("evaluate", "measure what a network reads rightly, what it refuses and how sure it is")
     command.add_argument("weights", type=Path, help="a weights file, for instance weights/reference.npz")
-    command.add_argument("--dataset", choices=["auto", *DATASETS], default="auto", help="(default: auto)")
-    command.add_argument("--data-dir", type=Path, help="folder with the four MNIST files")
+    text = "MNIST's test images, drawings of writers not trained on, drawings by program, what is no digit, or photos"
+    command.add_argument("--on", choices=evaluation.SETS, default="mnist", help=f"{text} (default: mnist)")
+    text = "folder with the four MNIST files; the writers' file is looked for in pendigits beside it"
+    command.add_argument("--data-dir", type=Path, help=text)
     threads_flag(command)
     command.set_defaults(command=evaluate)
 

@@ -3,26 +3,21 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from nncore import cli, gradcheck, warmup
-from nncore.data.dataset import load_dataset
+from nncore import cli, evaluation, gradcheck, warmup
 from nncore.data.idx import write_idx
-from nncore.data.mnist import FILES, load_mnist
+from nncore.data.mnist import FILES
 from nncore.gradcheck import SUBJECTS, TOLERANCE, Check
 from nncore.layers import Dense, Flatten
 from nncore.machine import available_threads
-from nncore.metrics import confusion_matrix
 from nncore.models import MODELS, compact
 from nncore.optimizers import Adam
-from nncore.preprocess import network_input
 from nncore.reader import DigitReader
-from nncore.report import accuracy_line, class_table
 from nncore.sequential import Sequential
 from nncore.verdict import candidates
 
@@ -266,33 +261,26 @@ def test_evaluate_measures_the_test_images(run, weights, data, monkeypatch, by_f
     monkeypatch.setenv("NNCORE_DATA", str(data.parent if by_flag else data))
     status, out, err = run("evaluate", weights, *["--data-dir", data] * by_flag)
     assert (status, err) == (0, "")
-    _, _, images, labels, source = load_mnist(data)
-    predictions = compact(seed=2).predict(network_input(images)).argmax(axis=1)
-    lines = out.splitlines()
-    assert lines[0] == f"{source}: test images"
-    assert lines[1] == accuracy_line(labels, predictions)
-    assert "\n".join(lines[3:14]) == class_table(labels, predictions)
-    counts = [[int(number) for number in line.split()[1:]] for line in lines[-10:]]
-    np.testing.assert_array_equal(counts, confusion_matrix(labels, predictions))
-    assert [line.split()[0] for line in lines[-10:]] == list("0123456789")
+    assert out == evaluation.evaluate(DigitReader(weights), "mnist", data) + "\n"
+
+
+def test_evaluate_on_something_else(run, weights, monkeypatch):
+    asked = []
+    monkeypatch.setattr(evaluation, "evaluate", lambda reader, *rest: asked.append((reader.name, *rest)) or "a table")
+    for name in evaluation.SETS:
+        assert run("evaluate", weights, "--on", name) == (0, "a table\n", "")
+    assert asked == [("compact", name, None) for name in evaluation.SETS]
 
 
 def test_evaluate_on_data_that_are_not_there_or_damaged(run, weights, data, tmp_path):
     assert_refused(run("evaluate", weights, "--data-dir", tmp_path / "nowhere"), "nowhere", "lacks")
-    assert_refused(run("evaluate", weights, "--data-dir", data, "--dataset", "synthetic"), "leave out the folder")
+    for drawn in ("synthetic", "outliers"):
+        assert_refused(run("evaluate", weights, "--data-dir", data, "--on", drawn), "leave out the folder")
     (data / "t10k-labels-idx1-ubyte.gz").write_bytes(b"text")
     assert_refused(run("evaluate", weights, "--data-dir", data), "t10k-labels")
-    status, _, err = run("evaluate", weights, "--dataset", "cifar")
+    status, _, err = run("evaluate", weights, "--on", "cifar")
     assert status == 2
-    assert "auto" in err
-
-
-def test_evaluate_says_so_where_the_data_are_not_mnist(run, weights, data, monkeypatch):
-    substitute = replace(load_dataset("mnist", data), notice="NOT MNIST")
-    monkeypatch.setattr(cli, "load_dataset", lambda *arguments: substitute)
-    status, out, _ = run("evaluate", weights)
-    assert status == 0
-    assert out.startswith("*** NOT MNIST\n")
+    assert all(name in err for name in evaluation.SETS)
 
 
 # predict

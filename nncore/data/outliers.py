@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nncore.data.glyphs import LETTERS, NEW_LETTERS, NEW_SIGNS, SIGNS
-from nncore.data.skeletons import skeletons
+from nncore.data.skeletons import written
 from nncore.types import Array
 
 PAD = 280  # pixels, its side
@@ -154,7 +154,7 @@ def _rings(rng: np.random.Generator) -> list[Array]:
 
 def _crossed_out(rng: np.random.Generator) -> list[Array]:
     """A digit that somebody thought better of."""
-    digit = _digit(rng)
+    _, digit = written(rng)
     points = np.concatenate(digit)
     low, high = points.min(axis=0), points.max(axis=0)
     if rng.random() < 0.5:
@@ -168,21 +168,13 @@ def _crossed_out(rng: np.random.Generator) -> list[Array]:
 
 def _two_digits(rng: np.random.Generator) -> list[Array]:
     """Two digits side by side, the second moved to the left until it touches the first."""
-    first, second = _digit(rng), _digit(rng)
+    (_, first), (_, second) = written(rng), written(rng)
     fixed, moved = np.concatenate(first), np.concatenate(second)
     moved = moved + np.array([1, rng.normal(0, 0.08)])
     # Ink touches where the pen's middle passes closer than its width, here that of a pen of 8 pixels at the least
     while np.hypot(*(fixed[:, None] - moved).transpose(2, 0, 1)).min() > 0.04:
         moved = moved - [0.02, 0]
     return first + np.split(moved, np.cumsum([len(stroke) for stroke in second])[:-1])
-
-
-def _digit(rng: np.random.Generator) -> list[Array]:
-    table = skeletons()
-    t = rng.integers(len(table.digit))
-    points = table.cornered[t] @ (table.controls[t] + rng.normal(0, 0.03, table.controls[t].shape))
-    ends = np.flatnonzero(np.diff(table.pen[t])) + 1
-    return [s for s, pen in zip(np.split(points, ends), np.split(table.pen[t], ends), strict=True) if pen[0]]
 
 
 SEEN: dict[str, Callable[[np.random.Generator], list[Array]]] = {

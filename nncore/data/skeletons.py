@@ -185,6 +185,17 @@ def skeletons(steps: int = 6) -> Skeletons:
     return Skeletons(digit, share, controls, straight, cornered, smooth, pen)
 
 
+def written(rng: np.random.Generator) -> tuple[int, list[Array]]:
+    """A digit in one of the styles, its control points a little astray: the digit and its strokes, each (points, 2)."""
+    table = skeletons()
+    style = rng.integers(len(table.digit))
+    points = table.cornered[style] @ (table.controls[style] + rng.normal(0, 0.03, table.controls[style].shape))
+    pen = table.pen[style]
+    ends = np.flatnonzero(np.diff(pen)) + 1
+    strokes = [s for s, down in zip(np.split(points, ends), np.split(pen, ends), strict=True) if down[0]]
+    return int(table.digit[style]), strokes
+
+
 def _curves(corners: Mask, steps: int) -> Array:
     """The three bases of one stroke: straight, cornered and smooth, (3, points, controls).
 

@@ -5,7 +5,7 @@ import pytest
 
 from nncore import kernels
 from nncore.data.mnist import load_mnist
-from nncore.data.skeletons import STYLES, skeletons
+from nncore.data.skeletons import STYLES, skeletons, written
 from nncore.data.synthetic import synthetic_digits
 from nncore.errors import OptionError
 from nncore.kernels import reference
@@ -90,10 +90,23 @@ def test_every_curve_passes_through_its_control_points():
     for basis in (table.straight, table.cornered, table.smooth):
         np.testing.assert_allclose(basis.sum(2), 1, atol=1e-12)  # hence moving the controls moves the path along
         np.testing.assert_allclose(basis[0, :5:4, :2], np.eye(2), atol=1e-12)
-    written = np.array([float(v) / 100 for v in STYLES[0][0][1].replace("!", "").replace(",", " ").split()])
+    corners = np.array([float(v) / 100 for v in STYLES[0][0][1].replace("!", "").replace(",", " ").split()])
     path = table.smooth[0] @ table.controls[0]
-    np.testing.assert_allclose(path[table.pen[0]][::4].ravel(), written)
-    np.testing.assert_allclose(path[~table.pen[0]], np.broadcast_to(written[-2:], path[~table.pen[0]].shape))
+    np.testing.assert_allclose(path[table.pen[0]][::4].ravel(), corners)
+    np.testing.assert_allclose(path[~table.pen[0]], np.broadcast_to(corners[-2:], path[~table.pen[0]].shape))
+
+
+def test_written_digits_are_whole_strokes_of_one_style(rng):
+    table = skeletons()
+    for _ in range(50):
+        digit, strokes = written(rng)
+        points = np.concatenate(strokes)
+        paths = [
+            table.cornered[t][table.pen[t]] @ table.controls[t]
+            for t in np.flatnonzero(table.digit == digit)
+            if table.pen[t].sum() == len(points) and (np.diff(table.pen[t].astype(int)) == -1).sum() == len(strokes)
+        ]
+        assert min(np.abs(points - path).max() for path in paths) < 0.2  # beside the style, astray by 0.03
 
 
 def test_digits_resemble_those_of_mnist(digits):
