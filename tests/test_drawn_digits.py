@@ -1,13 +1,17 @@
 import base64
 import io
 import shutil
+import threading
 from collections.abc import Sequence
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from werkzeug.exceptions import ServiceUnavailable
+from werkzeug.serving import make_server
 
 from benchmarks.drawn_digits import (
     Reading,
@@ -20,9 +24,10 @@ from benchmarks.drawn_digits import (
     sample,
     times,
 )
-from benchmarks.page import Answer, read_off
+from benchmarks.page import Answer, Page, read_off
 from nncore.data.outliers import KINDS
 from nncore.data.unipen import Drawing
+from webdemo import create_app
 
 THREE = ((6, 20), (10, 8), (30, 2), (36, 14), (20, 26), (36, 36), (34, 50), (10, 56), (2, 44))
 
@@ -125,11 +130,38 @@ def test_refuses_what_the_page_does_not_have(wrong: Sequence[str]) -> None:
         main(wrong)
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(
+browser = pytest.mark.skipif(
     not (shutil.which("chromium") and shutil.which("chromedriver") and find_spec("selenium")),
     reason="needs chromium, chromedriver and selenium",
 )
+
+
+@pytest.mark.slow
+@browser
+def test_waits_for_a_server_that_is_too_busy_at_first() -> None:
+    app = create_app()
+    service = app.extensions["reading"]
+    read, refused = service.read, iter([True, False, True])
+
+    def busy(picture: bytes) -> list[object]:
+        if next(refused, False):
+            raise ServiceUnavailable("too many pictures are waiting", retry_after=1)
+        return read(picture)
+
+    service.read = busy
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with closing(Page(f"http://127.0.0.1:{server.port}/")) as page:
+            strokes = [np.array(THREE, float) * 3 + 50]
+            assert [answer.shown for answer in page.read([strokes, [], strokes], 14)] == ["3", "–", "3"]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.slow
+@browser
 def test_draws_on_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     points = "\n".join(f"{100 + 4 * x} {400 - 4 * y}" for x, y in THREE)
     (tmp_path / "pendigits-orig.tra").write_text(
