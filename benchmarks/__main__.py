@@ -7,7 +7,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from benchmarks.charts import draw
@@ -17,7 +17,7 @@ from benchmarks.networks import NETWORKS
 from benchmarks.protocol import BenchmarkError
 from benchmarks.report import machine, notes, tables
 from benchmarks.rows import Bench
-from benchmarks.systems import DEFAULT_OPPONENTS, NNCORE, OPPONENTS
+from benchmarks.systems import DEFAULT_OPPONENTS, NNCORE, OPPONENTS, PROCESSORS
 from nncore.errors import NNCoreError
 from nncore.machine import available_threads
 from nncore.options import whole_number
@@ -45,7 +45,11 @@ def benchmark(options: argparse.Namespace) -> int:
         bench = Bench(Path(folder), options.threads, options.rounds, options.seconds)
         for part in options.parts:
             names = DEFAULT_OPPONENTS[part] if options.opponents is None else options.opponents
-            systems = [NNCORE, *(OPPONENTS[name] for name in names)]
+            older = PROCESSORS.get(options.processor, {})
+            systems = [
+                replace(system, environment={**system.environment, **older})
+                for system in (NNCORE, *(OPPONENTS[name] for name in names))
+            ]
             if part == "epoch":
                 bench.epoch(systems, options.networks[0])
             elif part == "start":
@@ -54,8 +58,11 @@ def benchmark(options: argparse.Namespace) -> int:
                 for network in options.networks:
                     bench.measure(part, systems, network)
     outcome = bench.outcome
-    settings = {name: getattr(options, name) for name in ("parts", "networks", "threads", "rounds", "seconds")}
-    title = f"float32, {options.threads} threads, {options.rounds} rounds of {options.seconds:g} s in turns"
+    settings = {
+        name: getattr(options, name) for name in ("parts", "networks", "threads", "processor", "rounds", "seconds")
+    }
+    processor = f" as on a processor with {options.processor}," if options.processor else ""
+    title = f"float32, {options.threads} threads,{processor} {options.rounds} rounds of {options.seconds:g} s in turns"
     text = f"{title}\n\n{tables(outcome, NNCORE.name)}\n\n{notes(outcome, facts)}"
     print(text)
     if options.output:
@@ -80,6 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=0.5, metavar="X", help="a turn's length (default: 0.5)")
     cores = available_threads()
     parser.add_argument("--threads", type=int, choices=range(1, cores + 1), default=cores, help="default: all")
+    help = "what a processor has at most, for all that can be told so (ONNX Runtime cannot); default: what this one has"
+    parser.add_argument("--processor", choices=PROCESSORS, help=help)
     parser.add_argument("--quick", action="store_true", help="a short look: 2 rounds of 0.3 s")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="for results.md, results.json and pictures")
     return parser

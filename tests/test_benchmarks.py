@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from benchmarks import __main__ as command_line
 from benchmarks import contest, environment, networks, report
 from benchmarks.protocol import BenchmarkError, read_network
 from benchmarks.report import Measurement, Outcome
-from benchmarks.systems import NNCORE, OPPONENTS
+from benchmarks.systems import NNCORE, OPPONENTS, PROCESSORS, System
 from nncore.layers import Conv2D, Flatten
 from nncore.sequential import Sequential
 
@@ -167,6 +168,19 @@ def test_whole_benchmark_with_nncore_as_its_own_opponent(
     assert all(len(m["values"]) == 2 and min(m["values"]) > 0 for m in timed)
     assert figures["differences"]["twin"] == {"logits": 0, "gradients": 0}
     assert figures["versions"]["twin"]["Numba"] == "not used"
+
+
+@pytest.mark.usefixtures("plain")
+def test_every_program_is_told_of_an_older_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[dict[str, str]] = []
+
+    def measure(bench: object, part: str, systems: Sequence[System], network: str) -> None:
+        told.extend(dict(system.environment) for system in systems)
+
+    monkeypatch.setattr(command_line.Bench, "measure", measure)
+    command = [*SMALL, "--parts", "training", "--opponents", "pytorch-tuned", "--processor", "avx2"]
+    assert command_line.main(command) == 1  # nothing was measured
+    assert told == [{**PLAIN, **PROCESSORS["avx2"]}, {**OPPONENTS["pytorch-tuned"].environment, **PROCESSORS["avx2"]}]
 
 
 @pytest.mark.usefixtures("plain")

@@ -70,3 +70,20 @@ DEFAULT_OPPONENTS = {
     "start": ("pytorch", "tensorflow", "jax", "onnxruntime"),
     "epoch": ("pytorch-tuned", "tensorflow"),
 }
+
+# What makes programs do as on an older processor. ONNX Runtime cannot be told, nor the part of TensorFlow that is not
+# oneDNN.
+PROCESSORS: dict[str, dict[str, str]] = {
+    "avx2": {
+        "NUMBA_CPU_NAME": "haswell",
+        "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+sse4.2",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+    },
+    "sse4.2": {
+        "NUMBA_CPU_NAME": "nehalem",
+        "NUMBA_CPU_FEATURES": "+sse4.2",
+        "ATEN_CPU_CAPABILITY": "default",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+    },
+}
