@@ -42,7 +42,7 @@ $(STAMPS): .venv/installed-%: .venv/made setup.cfg constraints.txt pyproject.tom
 
 # So that the demo's first answer does not wait for Numba.
 .venv/compiled: .venv/installed-demo $(wildcard nncore/kernels/*.py)
-	@$(IN_VENV) -m nncore warmup weights/reference.npz
+	@$(IN_VENV) -m nncore warmup weights/recogniser.npz
 	@touch $@
 
 # .venv/made holds the folder for which .venv was made. .venv is made anew where that has moved (the installed nncore

@@ -165,7 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=compile_ahead)
 
     command = command_parser("predict", "read the digits in each picture")
-    command.add_argument("weights", type=Path, help="a weights file, for instance weights/reference.npz")
+    command.add_argument("weights", type=Path, help="a weights file, for instance weights/recogniser.npz")
     command.add_argument("pictures", type=Path, nargs="+", metavar="IMAGE", help="a picture with one digit or several")
     threads_flag(command)
     command.set_defaults(command=predict)

@@ -13,7 +13,7 @@ from webdemo.problems import refusal
 from webdemo.service import ReadingService
 from webdemo.uploads import LARGEST_REQUEST, Request
 
-WEIGHTS = Path(__file__).parent.parent / "weights" / "reference.npz"
+WEIGHTS = Path(__file__).parent.parent / "weights" / "recogniser.npz"
 HEADERS = {
     # Scripts and styles come from this server alone, as files. "data:" are Bootstrap's icons and what the network saw,
     # "blob:" a picture that the visitor has chosen.
