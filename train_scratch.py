@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from nncore import kernels
 from nncore.averaging import ExponentialMovingAverage
 from nncore.calibration import fit_temperature
 from nncore.data.augment import AUGMENTATIONS, augment
@@ -38,7 +39,7 @@ from nncore.report import accuracy_line, class_table, draw, made_by, python_name
 from nncore.runs import Run
 from nncore.schedules import SCHEDULES
 from nncore.training import Interruption, check_finite, evaluate
-from nncore.warmup import warm_up
+from nncore.warmup import NO_NUMBA, warm_up
 
 INTERRUPTED = 130  # the exit status a shell gives to what Ctrl-C ended
 BARELY_LEARNED = 0.2  # validation accuracy
@@ -93,9 +94,11 @@ def train(options: Options, folder: Path | None = None) -> int:
         print("this run is finished: it is tested once more, and not trained")
     elif optimizer.steps:
         print(f"going on in epoch {progress.epoch + 1}/{options.epochs}, after {progress.images:,} of its images")
-    else:
+    elif kernels.NUMBA:
         print("the first run compiles its kernels, which takes up to a minute; later ones find them", flush=True)
-    if progress.epoch < options.epochs:
+    else:
+        print(NO_NUMBA, flush=True)
+    if progress.epoch < options.epochs and kernels.NUMBA:
         warm_up(network, optimizer, options.augment)
 
     # The loop. NumPy need not warn of numbers too large: check_finite says it better.

@@ -8,6 +8,9 @@ threads for its products, which it may not within a network of which other layer
 import nncore  # noqa: F401  before NumPy: the threads of BLAS are to sleep when they have nothing to do
 
 # isort: split
+import benchmarks.needs_numba  # noqa: F401  before what cannot be imported without
+
+# isort: split
 import itertools
 import math
 import sys

@@ -27,6 +27,7 @@ from nncore.data.drawn import on_pad
 from nncore.data.outliers import KINDS, outliers
 from nncore.data.unipen import Drawing, find_pendigits, read_unipen
 from nncore.errors import NNCoreError
+from nncore.options import whole_number
 
 OUT = ROOT / "screenshots" / "drawn_digits"
 PER_KIND = 50  # digits for every outlier of a kind
@@ -211,10 +212,13 @@ def _percent(hits: int, count: int) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.drawn_digits", description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "--count", type=int, default=1000, help="of digits, drawn with every pen (default: %(default)s)"
+        "--count",
+        type=whole_number(1, 10**6),
+        default=1000,
+        help="of digits, drawn with every pen (default: %(default)s)",
     )
     help = "widths in pixels of a pad of 280 (default: 8 14 20 28)"
-    parser.add_argument("--pen", type=int, nargs="+", default=[8, 14, 20, 28], help=help)
+    parser.add_argument("--pen", type=whole_number(1, 280), nargs="+", default=[8, 14, 20, 28], help=help)
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn, and where (default: 0)")
     parser.add_argument("--url", help="of a page that is served already (default: serve one)")
     help = "the folder or file of the writers' strokes (default: pendigits beside the folder NNCORE_DATA)"

@@ -11,6 +11,9 @@ architectures".
 import nncore  # noqa: F401  before NumPy: the threads of BLAS are to sleep when they have nothing to do
 
 # isort: split
+import benchmarks.needs_numba  # noqa: F401  before what cannot be imported without
+
+# isort: split
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -7,6 +7,9 @@ those of the direct convolution, whatever is computed in its place. `docs/speed.
 import nncore  # noqa: F401  before NumPy: the threads of BLAS are to sleep when they have nothing to do
 
 # isort: split
+import benchmarks.needs_numba  # noqa: F401  before what cannot be imported without
+
+# isort: split
 import sys
 import time
 from collections.abc import Sequence

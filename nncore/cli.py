@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nncore import evaluation, gradcheck
+from nncore import evaluation, gradcheck, kernels
 from nncore.errors import DataError, NNCoreError
 from nncore.machine import available_threads, use_threads
 from nncore.models import MODELS
@@ -72,9 +72,12 @@ def summarise(options: argparse.Namespace) -> int:
 
 def compile_ahead(options: argparse.Namespace) -> int:
     """Have Numba compile the network's kernels; it keeps them on the disk for the next time."""
-    from nncore.warmup import warm_up  # and with it tqdm, for which no other command should wait
+    from nncore.warmup import NO_NUMBA, warm_up  # and with it tqdm, for which no other command should wait
 
     network = _network(options.network)
+    if not kernels.NUMBA:
+        print(f"nothing to compile: {NO_NUMBA}")
+        return 0
     began = time.perf_counter()
     if options.training:
         warm_up(network, OPTIMIZERS[DEFAULT.optimizer](DEFAULT.learning_rate), DEFAULT.augment)

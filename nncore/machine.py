@@ -28,6 +28,8 @@ def settle() -> None:
         # A sleeping thread takes 60 us to wake, which a training step would wait for twenty times: some 0.2 ms awake
         # bridge the gaps between kernels. Only GNU's library knows this one, and lets it overrule the other.
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    if _chosen_threads() is None:
+        os.environ.pop("NUMBA_NUM_THREADS", None)  # Numba could not be imported with 0
     _tell_malloc({M_MMAP_THRESHOLD: KEEP_BYTES, M_TRIM_THRESHOLD: KEEP_BYTES})
 
 
@@ -49,8 +51,16 @@ def _tell_malloc(settings: dict[int, int]) -> None:
 def available_threads() -> int:
     """How many threads there may be: the cores this process may use, or NUMBA_NUM_THREADS where that is set."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    chosen = os.environ.get("NUMBA_NUM_THREADS", "")
-    return max(1, int(chosen)) if chosen.isdecimal() else cores  # Numba too passes over what is not a number
+    return _chosen_threads() or cores
+
+
+def _chosen_threads() -> int | None:
+    """NUMBA_NUM_THREADS, where that is a number above 0."""
+    try:
+        chosen = int(os.environ.get("NUMBA_NUM_THREADS", ""))
+    except ValueError:
+        return None
+    return chosen if chosen > 0 else None
 
 
 def use_threads(threads: int, blas: int | None = None) -> None:

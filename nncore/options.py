@@ -124,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     flag("model", model, choices=MODELS)
     flag("epochs", "how often to go through the training images", type=whole_number(1, 10_000), metavar="N")
     flag("batch_size", "how many images the network sees before each step", type=whole_number(1, 60_000), metavar="N")
-    flag("learning_rate", "how large steps are, where the schedule has them largest", type=_positive, metavar="X")
+    flag("learning_rate", "how large steps are, where the schedule has them largest", type=positive, metavar="X")
     flag("optimizer", "how a gradient becomes a step", choices=OPTIMIZERS)
     flag("schedule", "how step sizes change over the run; one-cycle: up, then down to nearly 0", choices=SCHEDULES)
     flag(
@@ -182,7 +182,8 @@ def _fraction(text: str) -> float:
     return value
 
 
-def _positive(text: str) -> float:
+def positive(text: str) -> float:
+    """What argparse needs to read a finite number above 0."""
     try:
         value = float(text)
     except ValueError:

@@ -11,6 +11,8 @@ from nncore.data.augment import AUGMENTATIONS, augment
 from nncore.optimizers import Optimizer
 from nncore.sequential import MANY, Sequential
 
+NO_NUMBA = "Numba is missing or switched off (NUMBA_DISABLE_JIT): NumPy computes, slower"
+
 
 def warm_up(network: Sequential, optimizer: Optimizer | None = None, augmentation: str = "none") -> None:
     """Compile, and keep for the next run, what predictions need; with an optimizer, what training needs instead.

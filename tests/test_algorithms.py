@@ -3,11 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import algorithms
-from benchmarks.algorithms import Convolution, Timed
 from nncore.kernels import convolution
 
-pytestmark = pytest.mark.skipif(not convolution.SIMD, reason="there is one algorithm only")
+if not convolution.SIMD:
+    pytest.skip("there is one algorithm only", allow_module_level=True)
+from benchmarks import algorithms
+from benchmarks.algorithms import Convolution, Timed
 
 
 def test_the_grid_has_every_shape_once_and_none_too_large() -> None:

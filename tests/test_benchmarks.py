@@ -124,7 +124,7 @@ def test_a_failed_installation_says_why() -> None:
 
 
 PLAIN = {"NUMBA_DISABLE_JIT": "1"}  # nothing to compile
-SMALL = ["--networks", "compact", "--rounds", "2", "--seconds", "0", "--threads", "1"]
+SMALL = ["--networks", "compact", "--rounds", "2", "--seconds", "1e-9", "--threads", "1"]
 
 
 def tiny() -> Sequential:
@@ -196,6 +196,16 @@ def test_with_nobody_to_compare_the_exit_status_is_1(
     assert left_out in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("plain")
+def test_nncore_alone_when_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(bench: command_line.Bench, part: str, systems: Sequence[System], network: str) -> None:
+        for system in systems:
+            bench.add(part, network, "a job", system.name, "s", [1.0])
+
+    monkeypatch.setattr(command_line.Bench, "measure", measure)
+    assert command_line.main([*SMALL, "--parts", "training", "--opponents"]) == 0
+
+
 @pytest.mark.parametrize("part", ["training", "start"])
 def test_a_missing_nncore_is_an_error(
     part: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -214,7 +224,13 @@ def test_an_epoch_needs_mnist(
     assert "left out: an epoch of MNIST" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("flag", [["--rounds", "0"], ["--seconds", "x"], ["--threads", "0"], ["--opponents", "caffe"]])
+@pytest.mark.parametrize(
+    "flag",
+    [
+        *(["--seconds", bad] for bad in ("x", "-1", "0", "nan", "inf")),
+        *(["--rounds", "0"], ["--threads", "0"], ["--opponents", "caffe"]),
+    ],
+)
 def test_bad_flags(flag: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         command_line.main(flag)

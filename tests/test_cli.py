@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nncore import cli, evaluation, gradcheck, warmup
+from nncore import cli, evaluation, gradcheck, kernels, warmup
 from nncore.data.idx import write_idx
 from nncore.data.mnist import FILES
 from nncore.gradcheck import SUBJECTS, TOLERANCE, Check
@@ -235,6 +235,7 @@ def test_commands_that_compute_take_a_number_of_threads(run, weights, monkeypatc
 
 def test_warmup_for_predictions_and_for_training(run, weights, monkeypatch):
     called = []
+    monkeypatch.setattr(kernels, "NUMBA", True)
     monkeypatch.setattr(warmup, "warm_up", lambda network, *training: called.append((network.shapes[0], *training)))
     for arguments in ([weights], ["compact"], ["compact", "--training"]):
         status, out, err = run("warmup", *arguments)
@@ -243,6 +244,11 @@ def test_warmup_for_predictions_and_for_training(run, weights, monkeypatch):
     (*predicting, (shape, optimizer, augmentation)) = called
     assert predicting == [((28, 28, 1),)] * 2
     assert (shape, type(optimizer), augmentation) == ((28, 28, 1), Adam, "light")
+
+
+def test_warmup_has_nothing_to_compile_without_numba(run, monkeypatch):
+    monkeypatch.setattr(kernels, "NUMBA", False)
+    assert run("warmup", "compact") == (0, f"nothing to compile: {warmup.NO_NUMBA}\n", "")
 
 
 # evaluate

@@ -99,10 +99,19 @@ def test_settling_does_without_mallopt(monkeypatch):
     machine.serve()
 
 
-@pytest.mark.parametrize(("chosen", "threads"), [("1", 1), ("3", 3), ("", CORES), ("many", CORES), ("0", 1)])
+@pytest.mark.parametrize(
+    ("chosen", "threads"), [("1", 1), ("3", 3), ("", CORES), ("many", CORES), ("0", CORES), ("-1", CORES)]
+)
 def test_the_environment_says_how_many_threads_there_may_be(monkeypatch, chosen, threads):
     monkeypatch.setenv("NUMBA_NUM_THREADS", chosen)
     assert available_threads() == threads
+
+
+@pytest.mark.parametrize("chosen", ["0", "-1", "many"])
+def test_numba_does_not_see_a_number_of_threads_that_it_cannot_have(chosen):
+    pytest.importorskip("numba")
+    threads = "import nncore, numba; print(numba.config.NUMBA_NUM_THREADS)"
+    assert in_a_new_process(threads, NUMBA_NUM_THREADS=chosen) == CORES
 
 
 def test_without_it_the_cores_that_this_process_may_use_count(monkeypatch):

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nncore import kernels
 from nncore.calibration import fit_temperature
 from nncore.data import dataset
 from nncore.data.idx import write_idx
@@ -23,6 +24,7 @@ from nncore.options import RECIPES
 from nncore.preprocess import network_input
 from nncore.runs import COLUMNS
 from nncore.sequential import Sequential
+from nncore.warmup import NO_NUMBA
 from nncore.weights import Reader
 
 ROOT = Path(__file__).parents[1]
@@ -154,6 +156,16 @@ def test_a_run_from_start_to_end(tmp_path, data):
     assert (process.returncode, err) == (0, "")
     (measured,) = (line for line in lines if line.startswith("test: "))
     assert measured.removeprefix("test: ") in out.splitlines()
+
+
+@pytest.mark.parametrize("numba", [True, False])
+def test_only_numba_compiles(script, monkeypatch, numba):
+    warmed_up = []
+    monkeypatch.setattr(kernels, "NUMBA", numba)
+    monkeypatch.setattr(script.module, "warm_up", lambda *arguments: warmed_up.append(arguments))
+    status, out, err = script(*SMALL, "--epochs=1")
+    assert (status, err) == (0, "")
+    assert ("the first run compiles its kernels" in out, NO_NUMBA in out, len(warmed_up)) == (numba, not numba, numba)
 
 
 def test_interrupted_and_killed_runs_end_with_the_weights_of_an_undisturbed_one(tmp_path, data):
