@@ -1,9 +1,9 @@
 """Is it a digit, and which: three verdicts from the shape of the ink and the probabilities of the network.
 
 A network of eleven classes has learnt what is no digit, from drawings (`nncore/data/outliers.py`), and gives it a
-probability. The rules that a network of ten needs pay no more. Percent called no digit by a network trained without the
-writers 3, 6, ..., its temperature fitted: those writers' digits, drawn with pens of 8 to 28 pixels on a pad of 280;
-MNIST's validation images; and the mean over the kinds of outliers (pens of 8 to 20) seen in training and not seen:
+probability. The rules that a network of ten needs pay no more. Percent called no digit by a smaller forerunner of the
+recogniser, trained without the writers 3, 6, ...: those writers' digits, drawn with pens of 8 to 28 pixels on a pad of
+280; MNIST's validation images; and the mean over the kinds of outliers (pens of 8 to 20) seen in training and not seen:
 
     rule                     writers   MNIST   seen   unseen   what it catches less than 90 of
     class 10 above 0.02          0.3     0.8     96       88   smileys 81, new signs 73, noise in many pieces 56
