@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), help="default: all")
     help = "default: the best configurations, for each part; empty: nncore alone. Those asked for are installed into "
-    help += ".venv-bench on first use, which takes minutes and, for PyTorch or TensorFlow, about 1 GB each"
+    help += ".venv-bench on first use, which takes minutes and up to 1.6 GB each"
     parser.add_argument("--opponents", nargs="*", choices=OPPONENTS, help=help)
     parser.add_argument("--rounds", type=whole_number(1, 1000), default=4, metavar="N", help="turns (default: 4)")
     parser.add_argument("--seconds", type=positive, default=0.5, metavar="X", help="a turn's length (default: 0.5)")
