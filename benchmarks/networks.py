@@ -56,7 +56,7 @@ def write(network: Sequential, folder: Path) -> None:
     for name, layer, shape in zip(network.names, network.layers, network.shapes, strict=False):
         settings = layer.config()
         if isinstance(layer, Conv2D):
-            settings["padding"] = layer.pixels(shape[:2])
+            settings["padding"] = layer.padding_for(shape[:2])
         rows.append({"name": name, "type": type(layer).__name__, "settings": settings, "input_shape": shape})
     (folder / "layers.json").write_text(json.dumps(rows, indent=1))
 

@@ -63,7 +63,7 @@ class Opening:
         """The convolution and its ReLU, not yet computed, in front of one with that padding."""
         conv = self.conv
         kernel, bias = conv.parameters.values()
-        return convolution.first_layer.convolved(x, kernel, bias, conv.pixels(x.shape[1:3]), following)
+        return convolution.first_layer.convolved(x, kernel, bias, conv.padding_for(x.shape[1:3]), following)
 
     def note(self, dkernel: Array, dbias: Array) -> None:
         """Keep the gradients, dkernel (taps, F)."""
@@ -85,8 +85,8 @@ class FirstConv:
         """As `Layer.backward`."""
         conv = self.conv
         (x,) = conv.recall()
-        gradient = convolution.direct.kernel_gradient
-        conv.gradients["kernel"] = gradient(x, conv.parameters["kernel"], dy, conv.stride, conv.pixels(x.shape[1:3]))
+        kernel, padding = conv.parameters["kernel"], conv.padding_for(x.shape[1:3])
+        conv.gradients["kernel"] = convolution.direct.kernel_gradient(x, kernel, dy, conv.stride, padding)
         if conv.use_bias:
             conv.gradients["bias"] = dy.sum(axis=(0, 1, 2))
 
@@ -108,7 +108,7 @@ class ConvReLU:
         conv = self.conv
         kernel, bias = conv.parameters.values()
         shape = (len(x), *self.opening.conv.output_shape(x.shape[1:])) if self.opening else x.shape
-        algorithm, padding = conv.algorithm_for(shape), conv.pixels(shape[1:3])
+        algorithm, padding = conv.algorithm_for(shape), conv.padding_for(shape[1:3])
         by_winograd = self._weights is not None or algorithm is convolution.ALGORITHMS.get("winograd")
         y: Array
         if by_winograd:
@@ -124,7 +124,7 @@ class ConvReLU:
     def backward(self, dy: Array) -> Any:
         """As `Layer.backward`."""
         (x, y, algorithm, by_winograd), self._memory = recall(self), None
-        conv, padding = self.conv, self.conv.pixels(x.shape[1:3])
+        conv, padding = self.conv, self.conv.padding_for(x.shape[1:3])
         kernel = conv.parameters["kernel"]
         dx: Any
         if by_winograd:
@@ -162,7 +162,7 @@ class ConvReLUPool:
     def forward(self, x: Array, training: bool = False) -> Array:
         """As `Layer.forward`."""
         shape = self.opening.conv.output_shape(x.shape[1:]) if self.opening else x.shape[1:]
-        padding, bias = self.conv.pixels(shape[:2]), self.conv.parameters["bias"]
+        padding, bias = self.conv.padding_for(shape[:2]), self.conv.parameters["bias"]
         kept, scale = None, 1.0
         if training and self.dropout is not None:
             kept, scale = self.dropout.draw((len(x), *self.pool.output_shape(self.conv.output_shape(shape))))
@@ -176,7 +176,7 @@ class ConvReLUPool:
     def backward(self, dy: Array) -> Any:
         """As `Layer.backward`."""
         (x, winners, scale), self._memory = recall(self), None
-        padding, kernel = self.conv.pixels(x.shape[1:3]), self.conv.parameters["kernel"]
+        padding, kernel = self.conv.padding_for(x.shape[1:3]), self.conv.parameters["kernel"]
         dx, dw, db = convolution.winograd.backward_pool(x, kernel, winners, dy, padding, scale)
         self.conv.gradients.update(kernel=dw, bias=db)
         return self.opening.note(*dx) if self.opening else dx

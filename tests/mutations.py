@@ -30,8 +30,8 @@ TABLE = {
         ("stride swapped in backward", "backward(x, w, dy, self.stride,", "backward(x, w, dy, self.stride[::-1],"),
         (
             "padding swapped in backward",
-            "dy, self.stride, self.pixels(x.shape[1:3]))",
-            "dy, self.stride, self.pixels(x.shape[1:3])[::-1])",
+            "dy, self.stride, self.padding_for(x.shape[1:3]))",
+            "dy, self.stride, self.padding_for(x.shape[1:3])[::-1])",
         ),
         ("kernel's gradient scaled", '["kernel"] = dw', '["kernel"] = dw / len(x)'),
         ("bias gradient missing", 'self.gradients["bias"] = dy.sum(axis=(0, 1, 2))', "pass"),
@@ -140,11 +140,11 @@ TABLE = {
         ("backward: channels not swapped", "kernel.swapaxes(2, 3)", "kernel"),
         ("the input's transform for dy", "Constant(Transform(a, m))", "Constant(Transform(transpose(b)[:m], m))"),
         ("tiles of dx overwrite each other", "Transform(b, m, accumulate=True)", "Transform(b, m)"),
-        ("padding forgotten in backward", 'write dx"]), (top, left)', 'write dx"]), (0, 0)'),
+        ("padding forgotten in backward", 'planes to dx"]), (top, left)', 'planes to dx"]), (0, 0)'),
     ],
     ("kernels/winograd_passes.py", "Conv2D"): [
         ("a chunk's sums lost", "multiply_add(left, columns", "multiply(left, columns"),
-        ("dx not cleared", "dx[images[0] : images[1]] = 0", "pass"),
+        ("dx not cleared", "dx[image_range[0] : image_range[1]] = 0", "pass"),
     ],
     ("kernels/convolved.py",): [
         ("ReLU passes all gradients", "positive(gradient, value)", "gradient"),
@@ -217,8 +217,8 @@ TABLE = {
         ),
         (
             "first convolution: padding forgotten",
-            "dy, conv.stride, conv.pixels(x.shape[1:3]))",
-            "dy, conv.stride, ((0, 0), (0, 0)))",
+            "kernel_gradient(x, kernel, dy, conv.stride, padding)",
+            "kernel_gradient(x, kernel, dy, conv.stride, ((0, 0), (0, 0)))",
         ),
         ("pooled block: dropout's scale forgotten", "winners, dy, padding, scale)", "winners, dy, padding)"),
         ("pooling with dropout: scale forgotten", "self.pool.stride, scale)", "self.pool.stride)"),

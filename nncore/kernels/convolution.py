@@ -40,10 +40,10 @@ class Algorithm(NamedTuple):
     backward: Callable[[Array, Array, Array, Pair, Padding], tuple[Array, Array]]
 
 
-def _chunks(images: int, row_bytes: int) -> list[slice]:
+def _chunks(count: int, row_bytes: int) -> list[slice]:
     """Cut a batch into slices whose columns fit the buffer; `row_bytes` is what one image takes."""
     size = max(1, COLUMN_BYTES // max(1, row_bytes))
-    return [slice(start, min(start + size, images)) for start in range(0, images, size)]
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def _im2col_forward(x: Array, kernel: Array, stride: Pair, padding: Padding) -> Array:
@@ -81,7 +81,7 @@ IM2COL = Algorithm(_im2col_forward, _im2col_backward)
 
 
 @functools.cache
-def load() -> dict[str, Algorithm]:
+def available() -> dict[str, Algorithm]:
     """ALGORITHMS: those of NumPy and, where there are Numba and its SIMD vectors, "direct" and "winograd"."""
     algorithms = {"im2col": IM2COL, "reference": Algorithm(reference.conv2d, reference.conv2d_backward)}
     if kernels.NUMBA:
@@ -98,9 +98,9 @@ def __getattr__(name: str) -> Any:
     """What needs Numba, on first use: ALGORITHMS, by name; SIMD, whether all are there; and their modules."""
     match name:
         case "ALGORITHMS":
-            return load()
+            return available()
         case "SIMD":
-            return "winograd" in load()
+            return "winograd" in available()
         case "direct" | "first_layer" | "winograd":
             return globals().setdefault(name, import_module(f"nncore.kernels.{name}"))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -109,10 +109,10 @@ def __getattr__(name: str) -> Any:
 def choose(name: str, x_shape: Shape, kernel_shape: Shape, stride: Pair, padding: Padding) -> Algorithm:
     """The algorithm of that name. "auto" is the one of least arithmetic for these shapes: see `cheapest`."""
     if name != "auto":
-        return load()[name]
+        return available()[name]
     if not kernels.waits():
         return IM2COL
-    return load()[cheapest(x_shape, kernel_shape, stride, padding)]
+    return available()[cheapest(x_shape, kernel_shape, stride, padding)]
 
 
 @functools.lru_cache
@@ -124,14 +124,14 @@ def cheapest(x_shape: Shape, kernel_shape: Shape, stride: Pair, padding: Padding
     im2col without SIMD. A transformed kernel was measured to take as long as the products of 55 tiles.
     """
     kh, kw, channels, filters = kernel_shape
-    if "winograd" not in load():
+    if "winograd" not in available():
         return "im2col"
     from nncore.kernels import direct, winograd
 
     if not winograd.serves((kh, kw), stride):
         return "direct"
     size = reference.output_size((x_shape[1], x_shape[2]), (kh, kw), stride, padding)
-    filters = direct.whole_lines(filters, np.float32)
+    filters = direct.block_columns(filters, np.float32)
     tile = winograd.best_tile(size, (kh, kw, channels, filters))
     by_winograd = x_shape[0] * winograd.arithmetic(tile, size, channels, filters) + 55 * tile.n**2 * channels * filters
     by_direct = x_shape[0] * size[0] * size[1] * kh * kw * channels * filters
@@ -152,13 +152,13 @@ def describe(name: str, x_shape: Shape, kernel_shape: Shape, stride: Pair, paddi
 
 def multiplies_by_blas(name: str) -> bool:
     """Whether the algorithm of that name leaves its products to BLAS."""
-    return name == "im2col" or (name == "auto" and "winograd" not in load())
+    return name == "im2col" or (name == "auto" and "winograd" not in available())
 
 
 def check_algorithm(name: str, kernel_size: Pair, stride: Pair) -> str:
     """The name, if it is "auto" or one of ALGORITHMS that serves such a kernel."""
-    if name != "auto" and name not in load():
-        raise OptionError(f"convolution algorithm {name!r} is unknown: choose auto, {', '.join(load())}")
+    if name != "auto" and name not in available():
+        raise OptionError(f"convolution algorithm {name!r} is unknown: choose auto, {', '.join(available())}")
     if name == "winograd":
         from nncore.kernels import winograd
 

@@ -25,8 +25,8 @@ class Convolved(NamedTuple):
     """Read as y = ReLU(x * kernel + bias). In the place of its gradient may stand `ConvolvedGradient`.
 
     x: (N, H, W, C) with zeros around, kernel: (taps, F), bias: (F,), with F a multiple of the vectors' length.
-    taps: how far each is from the first, in numbers of x.
-    height, width: of the images y. above, before: where in x the window of the pixel y[0, 0] begins.
+    taps: how far each is from the first, in numbers of x. height, width: of the images y.
+    above, before: where in x the window of the pixel y[0, 0] begins; once opened, where in y the tile begins.
     """
 
     x: Any
@@ -46,13 +46,13 @@ class Convolved(NamedTuple):
     def dtype(self) -> Any:
         return self.x.dtype
 
-    def open(self, window: Opener, at: Place) -> "Convolved":
+    def open(self, opener: Opener, at: Place) -> "Convolved":
         n, i, j, c = at
-        height, width, above, before = (window.integer(field) for field in self[4:])
-        corner = [window.builder.add(i, above), window.builder.add(j, before)]
-        x = window(self.x, [n, *corner, INDEX(0)], (1, 2))
-        kernel, bias = window(self.kernel, [INDEX(0), c], (0,)), window(self.bias, [c], ())
-        return Convolved(x, kernel, bias, window(self.taps, [INDEX(0)], (0,)), height, width, i, j)
+        height, width, above, before = (opener.integer(field) for field in self[4:])
+        corner = [opener.builder.add(i, above), opener.builder.add(j, before)]
+        x = opener(self.x, [n, *corner, INDEX(0)], (1, 2))
+        kernel, bias = opener(self.kernel, [INDEX(0), c], (0,)), opener(self.bias, [c], ())
+        return Convolved(x, kernel, bias, opener(self.taps, [INDEX(0)], (0,)), height, width, i, j)
 
     def contains(self, size: int, lanes: int) -> ir.Value:
         b, inside = self.x.builder, ir.IntType(1)(1)
@@ -114,19 +114,19 @@ class ConvolvedGradient(NamedTuple):
     dkernel: Any
     dbias: Any
 
-    def open(self, window: Opener, at: Place) -> "ConvolvedGradient":
-        layer = window.fields(*self.layer).open(window, at)
-        dkernel, dbias = window(self.dkernel, [INDEX(0), at[3]], (0,)), window(self.dbias, at[3:], ())
+    def open(self, opener: Opener, at: Place) -> "ConvolvedGradient":
+        layer = opener.fields(*self.layer).open(opener, at)
+        dkernel, dbias = opener(self.dkernel, [INDEX(0), at[3]], (0,)), opener(self.dbias, at[3:], ())
         return ConvolvedGradient(layer, dkernel, dbias)
 
     def contains(self, size: int, lanes: int) -> ir.Value:
         return self.layer.contains(size, lanes)
 
-    def store(self, row: ir.Value, lines: Sequence[Sequence[Vector]], masked: bool, accumulate: bool) -> None:
-        lanes = lines[0][0].lanes
-        places = [(row, column) for column in range(len(lines[0]))]
+    def store(self, row: ir.Value, rows: Sequence[Sequence[Vector]], masked: bool, accumulate: bool) -> None:
+        lanes = rows[0][0].lanes
+        places = [(row, column) for column in range(len(rows[0]))]
         y = self.layer.load(places, lanes, masked)
-        dy = [positive(gradient, value) for gradient, value in zip(lines[0], y, strict=True)]
+        dy = [positive(gradient, value) for gradient, value in zip(rows[0], y, strict=True)]
         self.dbias.store((), sum(dy, start=self.dbias.load((), lanes)))
 
         def add(total: Vector, pixels: list[Vector], _: Sequence[ir.Value]) -> list[ir.Value]:

@@ -74,12 +74,6 @@ def apply(matrix: Matrix, values: Sequence[Any]) -> list[Any]:
     return [outputs[i] if i in outputs else _weighted_sum(row, inputs) for i, row in enumerate(rows)]
 
 
-def sandwich(matrix: Matrix, tile: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    """Matrix @ tile @ matrix^T: the matrix applied to each column of the tile, then to each row of the result."""
-    columns = [apply(matrix, column) for column in zip(*tile, strict=True)]
-    return [apply(matrix, row) for row in zip(*columns, strict=True)]
-
-
 def _weighted_sum(weights: Sequence[Fraction], values: Sequence[Any]) -> Any:
     """The sum of weight * value: zeros left out, and a term of weight 1 first, which then needs no product."""
     terms = sorted(
@@ -92,11 +86,11 @@ def _weighted_sum(weights: Sequence[Fraction], values: Sequence[Any]) -> Any:
     return total
 
 
-def _mirrored(lines: Sequence[Sequence[Fraction]]) -> Iterator[tuple[int, int]]:
-    """Pairs of lines, no line in two of them, that agree in some entries and are opposite in all others."""
+def _mirrored(rows: Sequence[Sequence[Fraction]]) -> Iterator[tuple[int, int]]:
+    """Pairs of rows, no row in two of them, that agree in some entries and are opposite in all others."""
     taken: set[int] = set()
-    for a, b in itertools.combinations(range(len(lines)), 2):
-        entries = [(x, y) for x, y in zip(lines[a], lines[b], strict=True) if x or y]
+    for a, b in itertools.combinations(range(len(rows)), 2):
+        entries = [(x, y) for x, y in zip(rows[a], rows[b], strict=True) if x or y]
         agree = [x == y for x, y in entries]
         if not {a, b} & taken and all(abs(x) == abs(y) for x, y in entries) and any(agree) and not all(agree):
             taken |= {a, b}

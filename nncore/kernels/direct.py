@@ -4,8 +4,9 @@ In the columns of im2col, the entry for an output pixel p and a tap d of the ker
 
     columns[p, d] = image[pixels[p] + taps[d]]        y = columns @ w        dw = columns^T @ dy
 
-with `pixels` and `taps` two short tables of offsets. `product` walks along one of them and holds a block of the other,
-so nothing is copied but the image, and that only where there is padding.
+with `pixels` and `taps` two short tables of offsets. `product` takes one of them as a table, and the other as a walk of
+two loops: (kh, row, kw * channels, 1) goes over kh rows of the image, `row` numbers apart, and kw * channels neighbours
+in each. So nothing is copied but the image, and that only where there is padding.
 
 With enough channels, the gradient dx is a convolution, too: of dy with the kernel turned by half a turn, its
 channels and filters swapped. With a stride s, the pixels whose rows and columns leave the same remainder when divided
@@ -26,7 +27,7 @@ from nncore.kernels.reference import output_size
 from nncore.kernels.simd import ROWS, VECTOR_BYTES, VECTORS, Constant, conform
 from nncore.types import Array, Integers, Padding, Pair, Shape
 
-Walk = tuple[int, int, int, int]
+Walk = tuple[int, int, int, int]  # outer count, outer step, inner count, inner step: see `product`
 
 
 class Block(NamedTuple):
@@ -44,19 +45,19 @@ def forward(x: Array, kernel: Array, stride: Pair, padding: Padding) -> Array:
     kh, kw, channels, filters = kernel.shape
     x = conform("x", x, (*x.shape[:3], channels), x.dtype)
     oh, ow = output_size(x.shape[1:3], (kh, kw), stride, padding)
-    padded, columns = pad(x, padding), whole_lines(filters, x.dtype)
+    padded, columns = pad(x, padding), block_columns(filters, x.dtype)
     row = padded.shape[2] * channels
     pixels = _whole_blocks(np.add.outer(np.arange(oh) * stride[0] * row, np.arange(ow) * stride[1] * channels))
     walk = kh, row, kw * channels, 1
-    lines = np.zeros((columns // whole_lines(1, x.dtype), kh * kw * channels, whole_lines(1, x.dtype)), x.dtype)
-    lines[...] = (
+    weights = np.zeros((columns // block_columns(1, x.dtype), kh * kw * channels, block_columns(1, x.dtype)), x.dtype)
+    weights[...] = (
         pad(kernel.astype(x.dtype, copy=False), ((0, 0), (0, 0)), columns)
-        .reshape(lines.shape[1], len(lines), -1)
+        .reshape(weights.shape[1], len(weights), -1)
         .swapaxes(0, 1)
     )
     y = np.empty((len(x), oh, ow, filters), x.dtype)
     images, results = padded.reshape(len(x), padded.shape[1] * row), y.reshape(len(x), oh * ow, filters)
-    _convolve(BLOCK, images, pixels, walk, lines, results, get_num_threads())
+    _convolve(BLOCK, images, pixels, walk, weights, results, get_num_threads())
     return y
 
 
@@ -65,7 +66,7 @@ def backward(x: Array, kernel: Array, dy: Array, stride: Pair, padding: Padding)
     size = output_size(x.shape[1:3], kernel.shape[:2], stride, padding)
     x = conform("x", x, (*x.shape[:3], kernel.shape[2]), x.dtype)
     dy = conform("dy", dy, (len(x), *size, kernel.shape[3]), x.dtype)
-    gradient = _gradient_of_few_channels if x.shape[3] < whole_lines(1, x.dtype) // 2 else _gradient_of_channels
+    gradient = _gradient_of_few_channels if x.shape[3] < block_columns(1, x.dtype) // 2 else _gradient_of_channels
     return gradient(kernel, dy, x.shape, stride, padding), kernel_gradient(x, kernel, dy, stride, padding)
 
 
@@ -73,13 +74,13 @@ def kernel_gradient(x: Array, kernel: Array, dy: Array, stride: Pair, padding: P
     """Dw alone: all that is wanted of a network's first layer."""
     kh, kw, channels, filters = kernel.shape
     x = conform("x", x, (*x.shape[:3], channels), x.dtype)
-    padded, (oh, ow), columns = pad(x, padding), dy.shape[1:3], whole_lines(filters, x.dtype)
+    padded, (oh, ow), columns = pad(x, padding), dy.shape[1:3], block_columns(filters, x.dtype)
     row = padded.shape[2] * channels
     taps = _whole_blocks(np.add.outer(np.arange(kh) * row, np.arange(kw * channels)))
     walk = oh, stride[0] * row, ow, stride[1] * channels
     sums = np.zeros((get_num_threads(), len(taps), columns), x.dtype)
-    lines = pad(dy, ((0, 0), (0, 0)), columns).reshape(len(dy), oh * ow, columns)
-    _correlate(BLOCK, padded.reshape(len(x), padded.shape[1] * row), taps, walk, lines, sums)
+    gradients = pad(dy, ((0, 0), (0, 0)), columns).reshape(len(dy), oh * ow, columns)
+    _correlate(BLOCK, padded.reshape(len(x), padded.shape[1] * row), taps, walk, gradients, sums)
     dw: Array = sums.sum(axis=0)[: kh * kw * channels, :filters].reshape(kernel.shape)
     return dw
 
@@ -136,10 +137,10 @@ def _whole_blocks(offsets: Integers) -> Integers:
     return np.pad(flat, (0, -len(flat) % ROWS), mode="edge")
 
 
-def whole_lines(filters: int, dtype: DTypeLike) -> int:
-    """The filters that are computed: `product` works off whole lines of vectors."""
-    line = VECTORS * VECTOR_BYTES // np.dtype(dtype).itemsize
-    return -(-filters // line) * line
+def block_columns(filters: int, dtype: DTypeLike) -> int:
+    """The columns that are computed for so many filters: `product` works off whole blocks."""
+    width = VECTORS * VECTOR_BYTES // np.dtype(dtype).itemsize
+    return -(-filters // width) * width
 
 
 @njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
@@ -158,22 +159,22 @@ def _copy(x: Array, top: int, left: int, padded: Array) -> None:
 
 
 @njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
-def _convolve(block: Any, x: Array, pixels: Integers, walk: Walk, lines: Array, y: Array, workers: int) -> None:
-    """y[n, p, f] = the sum over taps d of x[n, pixels[p] + walk(d)] * lines[block of f, d, f].
+def _convolve(block: Any, x: Array, pixels: Integers, walk: Walk, weights: Array, y: Array, workers: int) -> None:
+    """y[n, p, f] = the sum over taps d of x[n, pixels[p] + walk(d)] * weights[block of f, d, f].
 
-    x: (N, size of an image), lines: (blocks, taps, VECTORS * lanes), y: (N, pixels, F). Workers share the batch by
+    x: (N, size of an image), weights: (blocks, taps, VECTORS * lanes), y: (N, pixels, F). Workers share the batch by
     blocks of pixels, so that a single image keeps all of them busy.
     """
-    columns, share = lines.shape[2], len(pixels) // ROWS
+    columns, share = weights.shape[2], len(pixels) // ROWS
     for each in prange(workers):
         worker: Any = int64(each)
         first: int = len(x) * share * worker // workers
         stop: int = len(x) * share * (worker + 1) // workers
         for n in range(first // share, (stop + share - 1) // share):
             start, end = max(first - n * share, 0) * ROWS, min(stop - n * share, share) * ROWS
-            for f in range(len(lines)):
+            for f in range(len(weights)):
                 for p in range(start, end, ROWS):
-                    multiply(x[n], pixels, walk, lines[f], (0, 0), y[n], (p, f * columns))
+                    multiply(x[n], pixels, walk, weights[f], (0, 0), y[n], (p, f * columns))
 
 
 @njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")

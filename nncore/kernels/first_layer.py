@@ -66,9 +66,9 @@ def _gradients(layer: Convolved, dy: Any, filters: int) -> tuple[Array, Array]:
 
 def copy_tiles(source: Any, target: Any, shape: Shape, dtype: DTypeLike) -> None:
     """Write source, images (N, H, W, C) of this shape that `transform` can read, into what it can write."""
-    images, height, width, channels = shape
+    count, height, width, channels = shape
     vector = VECTOR_BYTES // np.dtype(dtype).itemsize
-    write_tiles(TILE, source, target, images, channels, _grid(height, width), vector)
+    write_tiles(TILE, source, target, count, channels, _grid(height, width), vector)
 
 
 def _grid(height: int, width: int) -> Pair:
@@ -76,9 +76,9 @@ def _grid(height: int, width: int) -> Pair:
 
 
 @njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
-def write_tiles(tile: Any, source: Any, target: Any, images: int, channels: int, grid: Pair, vector: int) -> None:
+def write_tiles(tile: Any, source: Any, target: Any, count: int, channels: int, grid: Pair, vector: int) -> None:
     """`copy_tiles`, with vectors of so many channels."""
-    for each in prange(images):
+    for each in prange(count):
         image: Any = int64(each)
         for i in range(grid[0]):
             for j in range(grid[1]):

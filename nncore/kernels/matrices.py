@@ -42,16 +42,16 @@ def matmul(a: Array, b: Array) -> Array:
 @njit(nogil=True, error_model="numpy")
 def pack(part: Array, packed: Array) -> None:
     """Copy part (depth, columns) to packed (blocks, DEPTH, columns of a block), along the way it lies in memory."""
-    line = packed.shape[2]
+    width = packed.shape[2]
     if part.strides[1] < part.strides[0]:
         for d in range(part.shape[0]):
             for block in range(len(packed)):
-                row, target = part[d, block * line : (block + 1) * line], packed[block, d]
+                row, target = part[d, block * width : (block + 1) * width], packed[block, d]
                 for c in range(len(row)):
                     target[c] = row[c]
     else:
         for c in range(part.shape[1]):
-            column, into = part[:, c], packed[c // line, :, c % line]
+            column, into = part[:, c], packed[c // width, :, c % width]
             for d in range(len(column)):
                 into[d] = column[d]
 
@@ -61,19 +61,19 @@ def _multiply_many_rows(
     block: Any, a: Array, offsets: Integers, across: int, b: Array, y: Array, blocks: int, shares: Pair
 ) -> None:
     """shares: in how many groups of rows, and in how many of blocks of columns, the work is divided."""
-    line, groups = VECTORS * VECTOR_BYTES // y.itemsize, len(offsets) // ROWS
+    width, groups = VECTORS * VECTOR_BYTES // y.itemsize, len(offsets) // ROWS
     for each in prange(shares[0] * shares[1]):
         share, part = divmod(int64(each), shares[1])
         rows = groups * share // shares[0] * ROWS, groups * (share + 1) // shares[0] * ROWS
         begin, end = blocks * part // shares[1], blocks * (part + 1) // shares[1]
-        packed = np.zeros((end - begin, DEPTH, line), y.dtype)
+        packed = np.zeros((end - begin, DEPTH, width), y.dtype)
         for first in range(0, len(b), DEPTH):
             depth = min(DEPTH, len(b) - first)
-            pack(b[first : first + depth, begin * line : end * line], packed)
+            pack(b[first : first + depth, begin * width : end * width], packed)
             walk = 1, 0, depth, across
             for k in range(end - begin):
                 for row in range(rows[0], rows[1], ROWS):
-                    at = row, (begin + k) * line
+                    at = row, (begin + k) * width
                     if first == 0:
                         multiply(a, offsets, walk, packed[k], (0, 0), y, at)
                     else:

@@ -30,7 +30,7 @@ _FEATURES = cpu_target.target_context.codegen().magic_tuple()[2].split(",")
 VECTOR_BYTES = 64 if "+avx512f" in _FEATURES else 32 if "+avx2" in _FEATURES else 16
 REGISTERS = 32 if "+avx512f" in _FEATURES or "+neon" in _FEATURES else 16
 ROWS, VECTORS = (8 if REGISTERS == 32 else 6), 2
-"""The block of a product that is kept in registers: ROWS * VECTORS sums, one line of vectors, one factor."""
+"""The block of a product that is kept in registers: ROWS * VECTORS sums, one row of vectors, one factor."""
 
 INDEX, LANE, BYTE = ir.IntType(64), ir.IntType(32), ir.IntType(8)
 CONTRACT = ("contract",)  # a product and the sum that takes it may become one instruction

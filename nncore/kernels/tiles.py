@@ -1,7 +1,8 @@
 """Tiles of images transformed on their way to the planes of Winograd's algorithm, and back.
 
 A tile is an n x n window of a batch of images (N, H, W, C), with a vector of channels at each place. Its transform
-L X L^T is spread over planes (n, n, T, C): element (a, b) of tile number t goes to planes[a, b, t].
+L X L^T is spread over planes: element (a, b) of tile t goes to planes[t, a, b, c], in memory in the order a, b, t, c
+(`empty_planes`), so that a plane, planes[:, a, b], is a matrix of tiles by channels.
 
 What a network does around a convolution can be done on the way, without a detour through memory. In the place of
 images to be read may stand `Rectified` or `Unpooled`, in that of images to be written `Activated` or `Pooled`. Each of
@@ -25,7 +26,7 @@ NOBODY = 4
 
 
 class Transform(NamedTuple):
-    """X -> L X L^T, for tiles that are `step` pixels apart; where it accumulates, results are added."""
+    """X -> L X L^T, for tiles `step` pixels apart (0: with no neighbour to prefetch); it may add to what is there."""
 
     matrix: Matrix
     step: int
@@ -79,8 +80,8 @@ class Plain(NamedTuple):
 
     images: Any
 
-    def open(self, window: Opener, at: Place) -> "Plain":
-        return Plain(window(self.images, at, (1, 2)))
+    def open(self, opener: Opener, at: Place) -> "Plain":
+        return Plain(opener(self.images, at, (1, 2)))
 
     def contains(self, size: int, lanes: int) -> ir.Value:
         return self.images.contains((size, size), lanes)
@@ -88,8 +89,8 @@ class Plain(NamedTuple):
     def load(self, places: Sequence[Any], lanes: int, masked: bool) -> list[Vector]:
         return [self.images.load(place, lanes, masked) for place in places]
 
-    def store(self, row: ir.Value, lines: Sequence[Sequence[Vector]], masked: bool, accumulate: bool) -> None:
-        for column, vector in enumerate(lines[0]):
+    def store(self, row: ir.Value, rows: Sequence[Sequence[Vector]], masked: bool, accumulate: bool) -> None:
+        for column, vector in enumerate(rows[0]):
             before = self.images.load((row, column), vector.lanes, masked) if accumulate else None
             self.images.store((row, column), before + vector if before else vector, masked)
 
@@ -100,8 +101,8 @@ class Rectified(NamedTuple):
     dy: Any
     y: Any
 
-    def open(self, window: Opener, at: Place) -> "Rectified":
-        return Rectified(window(self.dy, at, (1, 2)), window(self.y, at, (1, 2)))
+    def open(self, opener: Opener, at: Place) -> "Rectified":
+        return Rectified(opener(self.dy, at, (1, 2)), opener(self.y, at, (1, 2)))
 
     def contains(self, size: int, lanes: int) -> ir.Value:
         return self.dy.contains((size, size), lanes)
@@ -124,10 +125,10 @@ class Unpooled(NamedTuple):
     below: Any = 0
     beyond: Any = 0
 
-    def open(self, window: Opener, at: Place) -> "Unpooled":
-        half, odd = window.half(at), [window.builder.and_(start, INDEX(1)) for start in at[1:3]]
-        dy, winners = window(self.dy, half, (1, 2)), window(self.winners, half, (1, 2))
-        return Unpooled(dy, winners, window.scalar(self.scale), *odd)
+    def open(self, opener: Opener, at: Place) -> "Unpooled":
+        half, odd = opener.half(at), [opener.builder.and_(start, INDEX(1)) for start in at[1:3]]
+        dy, winners = opener(self.dy, half, (1, 2)), opener(self.winners, half, (1, 2))
+        return Unpooled(dy, winners, opener.scalar(self.scale), *odd)
 
     def contains(self, size: int, lanes: int) -> ir.Value:
         return self.dy.contains(((size + 1) // 2, (size + 1) // 2), lanes)
@@ -153,14 +154,14 @@ class Activated(NamedTuple):
     y: Any
     bias: Any
 
-    def open(self, window: Opener, at: Place) -> "Activated":
-        return Activated(window(self.y, at, (1, 2)), window(self.bias, at[3:], ()))
+    def open(self, opener: Opener, at: Place) -> "Activated":
+        return Activated(opener(self.y, at, (1, 2)), opener(self.bias, at[3:], ()))
 
     def contains(self, size: int, lanes: int) -> ir.Value:
         return self.y.contains((size, size), lanes)
 
-    def store(self, row: ir.Value, lines: Sequence[Sequence[Vector]], masked: bool, accumulate: bool) -> None:
-        for column, vector in enumerate(lines[0]):
+    def store(self, row: ir.Value, rows: Sequence[Sequence[Vector]], masked: bool, accumulate: bool) -> None:
+        for column, vector in enumerate(rows[0]):
             self.y.store((row, column), relu(vector + self.bias.load((), vector.lanes, masked)), masked)
 
 
@@ -177,22 +178,22 @@ class Pooled(NamedTuple):
     kept: Any
     scale: Any
 
-    def open(self, window: Opener, at: Place) -> "Pooled":
-        half = window.half(at)
-        y, winners = (window(field, half, (1, 2)) for field in (self.y, self.winners))
-        kept = None if self.kept[0] == types.none else window(self.kept, half, (1, 2))
-        return Pooled(y, winners, window(self.bias, at[3:], ()), kept, window.scalar(self.scale))
+    def open(self, opener: Opener, at: Place) -> "Pooled":
+        half = opener.half(at)
+        y, winners = (opener(field, half, (1, 2)) for field in (self.y, self.winners))
+        kept = None if self.kept[0] == types.none else opener(self.kept, half, (1, 2))
+        return Pooled(y, winners, opener(self.bias, at[3:], ()), kept, opener.scalar(self.scale))
 
     def contains(self, size: int, lanes: int) -> ir.Value:
         return self.y.contains((size // 2, size // 2), lanes)
 
-    def store(self, row: ir.Value, lines: Sequence[Sequence[Vector]], masked: bool, accumulate: bool) -> None:
-        b, lanes = self.y.builder, lines[0][0].lanes
+    def store(self, row: ir.Value, rows: Sequence[Sequence[Vector]], masked: bool, accumulate: bool) -> None:
+        b, lanes = self.y.builder, rows[0][0].lanes
         bias, scale = self.bias.load((), lanes, masked), splat(b, self.scale, lanes)
         nobody = splat(b, BYTE(NOBODY), lanes)
-        for column in range(0, len(lines[0]), 2):
+        for column in range(0, len(rows[0]), 2):
             place = b.ashr(row, INDEX(1)), column // 2
-            window = [relu(line[column + i] + bias) for line in lines for i in range(2)]
+            window = [relu(vectors[column + i] + bias) for vectors in rows for i in range(2)]
             largest, winner = window[0], nobody.full(0)
             for code, value in enumerate(window[1:], start=1):
                 larger = b.or_(value.compare(">", largest), value.compare("!=", value))  # a NaN must show
@@ -278,8 +279,8 @@ def _emit(builder: ir.IRBuilder, kind: Transform, source: Any, target: Any, mask
     together = 2 if isinstance(target, Pooled) else 1
     with cgutils.for_range(builder, INDEX(kind.outputs // together)) as steps:
         start = builder.mul(steps.index, INDEX(together))
-        lines = []
+        rows = []
         for row in (builder.add(start, INDEX(i)) for i in range(together)):
             values = [Vector(builder, builder.load(cell(row, column), typ=vector)) for column in range(kind.inputs)]
-            lines.append(apply(kind.matrix, values))
-        target.store(start, lines, masked, kind.accumulate)
+            rows.append(apply(kind.matrix, values))
+        target.store(start, rows, masked, kind.accumulate)

@@ -40,7 +40,7 @@ from nncore.kernels.winograd_passes import (
 )
 from nncore.types import Array, Integers, Mask, Padding, Pair, Shape
 
-LINE = VECTORS * VECTOR_BYTES
+BLOCK_WIDTH = VECTORS * VECTOR_BYTES  # of a block of `product`, in bytes
 Images: TypeAlias = Any  # Array | Convolved
 """In the place of images x may stand a first layer: then that of dx is taken by the gradients (taps, C), (C,) of it."""
 
@@ -73,12 +73,12 @@ def _transforms(tile: Tile) -> dict[str, Constant]:
     """The six transforms of F(m, r)."""
     (a, g, b), m = cook_toom(*tile), tile.m
     return {
-        "read x": Constant(Transform(transpose(b), m)),
-        "read dy": Constant(Transform(a, m)),
-        "read w": Constant(Transform(g, 0)),
-        "write y": Constant(Transform(transpose(a), m)),
-        "write dx": Constant(Transform(b, m, accumulate=True)),
-        "write dw": Constant(Transform(transpose(g), 0, accumulate=True)),
+        "x to planes": Constant(Transform(transpose(b), m)),
+        "dy to planes": Constant(Transform(a, m)),
+        "kernel to weights": Constant(Transform(g, 0)),
+        "planes to y": Constant(Transform(transpose(a), m)),
+        "planes to dx": Constant(Transform(b, m, accumulate=True)),
+        "sums to dkernel": Constant(Transform(transpose(g), 0, accumulate=True)),
     }
 
 
@@ -197,13 +197,13 @@ def _output_size(x: Images, kernel: Array | Weights, padding: Padding) -> Pair:
 
 def _forward(x: Images, weights: Weights, padding: Padding, y: Any, size: Pair) -> None:
     (tile, (*_, channels, filters), matrices), ((top, _), (left, _)) = weights, padding
-    grid, workers, images = _grid(size, tile), get_num_threads(), x.shape[0]
-    tiles = images * math.prod(grid)
+    grid, workers, count = _grid(size, tile), get_num_threads(), x.shape[0]
+    tiles = count * math.prod(grid)
     # Where there are few tiles, most of the time goes by until the weights are there: each worker fetches its own.
     shares = (workers, 1) if tiles > 2 * ROWS * workers else (1, workers)
     chunk = _chunk(-(-tiles // shares[0]), tile, channels + matrices.shape[4], x.dtype)
-    kinds = _transforms(tile)["read x"], _transforms(tile)["write y"]
-    forward_pass(*kinds, x, images, matrices, y, filters, (top, left), grid, shares, chunk)
+    kinds = _transforms(tile)["x to planes"], _transforms(tile)["planes to y"]
+    forward_pass(*kinds, x, count, matrices, y, filters, (top, left), grid, shares, chunk)
 
 
 def _backward(x: Images, kernel: Array, padding: Padding, dy: Any, size: Pair) -> tuple[Any, Array, Array]:
@@ -216,7 +216,7 @@ def _backward(x: Images, kernel: Array, padding: Padding, dy: Any, size: Pair) -
     blocks = _blocks(filters, x.dtype)
     sums = _matrices(workers, tile.n, blocks, -(-channels // ROWS) * ROWS, x.dtype)
     dbias = np.zeros((workers, blocks * sums.shape[5]), x.dtype)
-    kinds, origin = (transforms["read x"], transforms["read dy"], transforms["write dx"]), (top, left)
+    kinds, origin = (transforms["x to planes"], transforms["dy to planes"], transforms["planes to dx"]), (top, left)
     dx: Any
     if isinstance(x, Convolved):
         dfirst = np.empty((workers, *x.kernel.shape), x.dtype), np.empty((workers, *x.bias.shape), x.dtype)
@@ -226,7 +226,7 @@ def _backward(x: Images, kernel: Array, padding: Padding, dy: Any, size: Pair) -
         dx = empty(x.shape, x.dtype)
         backward_pass(*kinds, _source(x, channels), dy, weights, dx, sums, dbias, origin, grid, chunk)
     dw = np.empty(kernel.shape, x.dtype)
-    transform_sums(transforms["write dw"], sums, dw)
+    transform_sums(transforms["sums to dkernel"], sums, dw)
     return dx, dw, dbias.sum(axis=0)[:filters]
 
 
@@ -250,17 +250,17 @@ def _chunk(share: int, tile: Tile, depth: int, dtype: DTypeLike) -> int:
 
 def _blocks(filters: int, dtype: DTypeLike) -> int:
     """How many blocks of columns the filters take."""
-    return -(-filters * np.dtype(dtype).itemsize // LINE)
+    return -(-filters * np.dtype(dtype).itemsize // BLOCK_WIDTH)
 
 
 def _matrices(count: int, n: int, blocks: int, rows: int, dtype: DTypeLike) -> Array:
-    """An empty array (count, n, n, blocks, rows, line): matrices for each element of a tile, with gaps in between."""
+    """An empty array (count, n, n, blocks, rows, columns): a matrix for each element of a tile, with gaps between."""
     dtype = np.dtype(dtype)
-    line, gap = LINE // dtype.itemsize, STAGGER // dtype.itemsize
-    flat: Array = empty((count, n, n, blocks * rows * line + gap), dtype)
-    return flat[..., : blocks * rows * line].reshape(count, n, n, blocks, rows, line)
+    columns, gap = BLOCK_WIDTH // dtype.itemsize, STAGGER // dtype.itemsize
+    flat: Array = empty((count, n, n, blocks * rows * columns + gap), dtype)
+    return flat[..., : blocks * rows * columns].reshape(count, n, n, blocks, rows, columns)
 
 
 def _transform_kernel(kernel: Array, tile: Tile, weights: Array) -> None:
     kernel = conform("kernel", kernel, (tile.r, tile.r, *kernel.shape[2:]), weights.dtype)
-    transform_kernel(_transforms(tile)["read w"], kernel, weights)
+    transform_kernel(_transforms(tile)["kernel to weights"], kernel, weights)

@@ -1,7 +1,8 @@
 """The passes of Winograd convolution over a batch, in parallel.
 
 A worker goes through its tiles in chunks whose planes stay in its cache: planes[t, a, b, c] is element (a, b) of the
-transform of tile t, and all tiles and channels of one element lie together, a matrix ready to be multiplied.
+transform of tile t, in memory in the order a, b, t, c (`empty_planes`), so that planes[:, a, b] is a matrix ready to be
+multiplied. `to_planes`, `planes_to_dx` and the like are Constants, a `Transform` each.
 """
 
 from typing import Any
@@ -54,23 +55,24 @@ def place(tile: int, grid: Pair, step: int) -> tuple[int, int, int]:
 
 
 @njit(nogil=True, error_model="numpy")
-def gather(read: Any, images: Any, origin: Pair, grid: Pair, tiles: Pair, channels: int, planes: Array) -> None:
+def gather(to_planes: Any, images: Any, origin: Pair, grid: Pair, tiles: Pair, channels: int, planes: Array) -> None:
     """Transform the tiles of images, from tiles[0] up to tiles[1], into planes; the first tile begins at -origin."""
     for t in range(tiles[0], tiles[1]):
-        image, i, j = place(t, grid, read.step)
+        image, i, j = place(t, grid, to_planes.step)
         for c in range(0, channels, VECTOR_BYTES // planes.itemsize):
-            transform(read, images, (image, i - origin[0], j - origin[1], c), planes, (t - tiles[0], 0, 0, c))
+            transform(to_planes, images, (image, i - origin[0], j - origin[1], c), planes, (t - tiles[0], 0, 0, c))
 
 
 @njit(nogil=True, error_model="numpy")
 def scatter(
-    write: Any, planes: Array, images: Any, origin: Pair, grid: Pair, tiles: Pair, channels: int, start: int
+    from_planes: Any, planes: Array, images: Any, origin: Pair, grid: Pair, tiles: Pair, channels: int, start: int
 ) -> None:
     """Transform planes into tiles of the images' channels from `start` on, of which there are `channels` in all."""
     for t in range(tiles[0], tiles[1]):
-        image, i, j = place(t, grid, write.step)
+        image, i, j = place(t, grid, from_planes.step)
         for c in range(start, min(channels, start + planes.shape[3]), VECTOR_BYTES // planes.itemsize):
-            transform(write, planes, (t - tiles[0], 0, 0, c - start), images, (image, i - origin[0], j - origin[1], c))
+            at = image, i - origin[0], j - origin[1], c
+            transform(from_planes, planes, (t - tiles[0], 0, 0, c - start), images, at)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -92,10 +94,10 @@ def correlate_plane(left: Array, columns: Integers, count: int, right: Array, su
 
 @njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
 def forward_pass(
-    read: Any,
-    write: Any,
+    to_planes: Any,
+    from_planes: Any,
     x: Any,
-    images: int,
+    count: int,
     weights: Array,
     y: Any,
     filters: int,
@@ -111,30 +113,30 @@ def forward_pass(
     worker takes at a time.
     """
     blocks, size, _, depth, columns = weights.shape
-    line, tiles = round_up(depth, VECTOR_BYTES // weights.itemsize), images * grid[0] * grid[1]
+    padded_depth, tiles = round_up(depth, VECTOR_BYTES // weights.itemsize), count * grid[0] * grid[1]
     for each in prange(shares[0] * shares[1]):
         task: Any = int64(each)  # as it comes, it is unsigned and would make floats of all that follows
         share, part = divmod(task, shares[1])
-        planes = empty_planes(chunk, size, line, weights)
+        planes = empty_planes(chunk, size, padded_depth, weights)
         products = empty_planes(chunk, size, columns, weights)
         stop: int = tiles * (share + 1) // shares[0]
         for first in range(tiles * share // shares[0], stop, chunk):
             these = first, min(first + chunk, stop)
-            rows = rows_of(these[1] - first, line)
-            gather(read, x, origin, grid, these, depth, planes)
+            rows = rows_of(these[1] - first, padded_depth)
+            gather(to_planes, x, origin, grid, these, depth, planes)
             for block in range(blocks * part // shares[1], blocks * (part + 1) // shares[1]):
                 for a in range(size):
                     for b in range(size):
                         matrix = weights[block : block + 1, a, b]
                         multiply_plane(planes[:, a, b], rows, depth, matrix, products[:, a, b])
-                scatter(write, products, y, (0, 0), grid, these, filters, block * columns)
+                scatter(from_planes, products, y, (0, 0), grid, these, filters, block * columns)
 
 
 @njit(nogil=True, error_model="numpy")
 def backward_share(
-    read_x: Any,
-    read_dy: Any,
-    write_dx: Any,
+    x_to_planes: Any,
+    dy_to_planes: Any,
+    planes_to_dx: Any,
     x: Any,
     dy: Any,
     weights: Array,
@@ -143,23 +145,23 @@ def backward_share(
     dbias: Array,
     origin: Pair,
     grid: Pair,
-    images: Pair,
+    image_range: Pair,
     depth: int,
     chunk: int,
 ) -> None:
-    """One worker's part of a backward pass: images[0] up to images[1]."""
+    """One worker's part of a backward pass: the images image_range[0] up to image_range[1]."""
     size, _, blocks, _, columns = sums.shape
     left, right = round_up(depth, VECTOR_BYTES // sums.itemsize), blocks * columns
     x_planes, dy_planes = empty_planes(chunk, size, left, sums), empty_planes(chunk, size, right, sums)
-    taps, stop = rows_of(depth, 1), images[1] * grid[0] * grid[1]
+    x_columns, stop = rows_of(depth, 1), image_range[1] * grid[0] * grid[1]
     for a in range(size):
         for b in range(size):
             sums[a, b] = 0
-    for first in range(images[0] * grid[0] * grid[1], stop, chunk):
+    for first in range(image_range[0] * grid[0] * grid[1], stop, chunk):
         these = first, min(first + chunk, stop)
         count = these[1] - first
-        gather(read_x, x, origin, grid, these, depth, x_planes)
-        gather(read_dy, dy, (0, 0), grid, these, right, dy_planes)
+        gather(x_to_planes, x, origin, grid, these, depth, x_planes)
+        gather(dy_to_planes, dy, (0, 0), grid, these, right, dy_planes)
         for t in range(count):
             for k in range(right):
                 dbias[k] += dy_planes[t, 1, 1, k]
@@ -167,16 +169,16 @@ def backward_share(
         for a in range(size):
             for b in range(size):
                 x_plane, dy_plane = x_planes[:, a, b], dy_planes[:, a, b]
-                correlate_plane(x_plane, taps, count, dy_plane, sums[a, b])
+                correlate_plane(x_plane, x_columns, count, dy_plane, sums[a, b])
                 multiply_plane(dy_plane, rows, weights.shape[3], weights[a, b], x_plane)  # dV takes the place of V
-        scatter(write_dx, x_planes, dx, origin, grid, these, depth, 0)
+        scatter(planes_to_dx, x_planes, dx, origin, grid, these, depth, 0)
 
 
 @njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
 def backward_pass(
-    read_x: Any,
-    read_dy: Any,
-    write_dx: Any,
+    x_to_planes: Any,
+    dy_to_planes: Any,
+    planes_to_dx: Any,
     x: Array,
     dy: Any,
     weights: Array,
@@ -195,23 +197,23 @@ def backward_pass(
     """
     for each in prange(len(sums)):
         w: Any = int64(each)
-        images = len(x) * w // len(sums), len(x) * (w + 1) // len(sums)  # whole ones, as the tiles of dx overlap
-        dx[images[0] : images[1]] = 0
-        kinds = read_x, read_dy, write_dx
-        backward_share(*kinds, x, dy, weights, dx, sums[w], dbias[w], origin, grid, images, x.shape[3], chunk)
+        image_range = len(x) * w // len(sums), len(x) * (w + 1) // len(sums)  # whole ones, as the tiles of dx overlap
+        dx[image_range[0] : image_range[1]] = 0
+        kinds = x_to_planes, dy_to_planes, planes_to_dx
+        backward_share(*kinds, x, dy, weights, dx, sums[w], dbias[w], origin, grid, image_range, x.shape[3], chunk)
 
 
 @njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
 def backward_pass_to_first(
-    read_x: Any,
-    read_dy: Any,
-    write_dx: Any,
+    x_to_planes: Any,
+    dy_to_planes: Any,
+    planes_to_dx: Any,
     x: Any,
     dy: Any,
     weights: Array,
     channels: int,
-    dkernel: Array,
-    dfirst: Array,
+    dfirst_kernel: Array,
+    dfirst_bias: Array,
     sums: Array,
     dbias: Array,
     origin: Pair,
@@ -220,37 +222,37 @@ def backward_pass_to_first(
 ) -> None:
     """`backward_pass` for a `Convolved` x: in the place of dx, for each worker the gradients of its kernel and bias.
 
-    dkernel: (workers, taps, F), dfirst: (workers, F).
+    dfirst_kernel: (workers, taps, F), dfirst_bias: (workers, F).
     """
     for each in prange(len(sums)):
         w: Any = int64(each)
-        images = len(x.x) * w // len(sums), len(x.x) * (w + 1) // len(sums)
+        image_range = len(x.x) * w // len(sums), len(x.x) * (w + 1) // len(sums)
         # Sums of its own: two workers that add to the same line of the cache would wait for each other all the time.
-        own_dkernel, own_dfirst = np.zeros_like(dkernel[w]), np.zeros_like(dfirst[w])
-        dx, kinds = ConvolvedGradient(x, own_dkernel, own_dfirst), (read_x, read_dy, write_dx)
-        backward_share(*kinds, x, dy, weights, dx, sums[w], dbias[w], origin, grid, images, channels, chunk)
-        dkernel[w], dfirst[w] = own_dkernel, own_dfirst
+        own_dkernel, own_dbias = np.zeros_like(dfirst_kernel[w]), np.zeros_like(dfirst_bias[w])
+        dx, kinds = ConvolvedGradient(x, own_dkernel, own_dbias), (x_to_planes, dy_to_planes, planes_to_dx)
+        backward_share(*kinds, x, dy, weights, dx, sums[w], dbias[w], origin, grid, image_range, channels, chunk)
+        dfirst_kernel[w], dfirst_bias[w] = own_dkernel, own_dbias
 
 
 @njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
-def transform_kernel(read: Any, kernel: Array, weights: Array) -> None:
+def transform_kernel(to_weights: Any, kernel: Array, weights: Array) -> None:
     """weights[:, :, block, c] = G w G^T for w = kernel[:, :, c, block], kernel (r, r, C, F)."""
-    images, columns = kernel.transpose(2, 0, 1, 3), weights.shape[4]
+    by_channel, columns = kernel.transpose(2, 0, 1, 3), weights.shape[4]
     for each in prange(kernel.shape[2]):
         c = int64(each)
         for f in range(0, weights.shape[2] * columns, VECTOR_BYTES // kernel.itemsize):
             target = weights[:, :, f // columns].transpose(2, 0, 1, 3)
-            transform(read, images, (c, 0, 0, f), target, (c, 0, 0, f % columns))
+            transform(to_weights, by_channel, (c, 0, 0, f), target, (c, 0, 0, f % columns))
 
 
 @njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
-def transform_sums(write: Any, sums: Array, dkernel: Array) -> None:
+def transform_sums(to_dkernel: Any, sums: Array, dkernel: Array) -> None:
     """dkernel[:, :, c, f] = the sum over workers of G^T sums[worker, :, :, block of f, c] G."""
     dkernel[:] = 0
-    images, columns = dkernel.transpose(2, 0, 1, 3), sums.shape[5]
+    by_channel, columns = dkernel.transpose(2, 0, 1, 3), sums.shape[5]
     for each in prange(dkernel.shape[2]):
         c = int64(each)
         for f in range(0, dkernel.shape[3], VECTOR_BYTES // dkernel.itemsize):
             for worker in range(len(sums)):
                 source = sums[worker, :, :, f // columns].transpose(2, 0, 1, 3)
-                transform(write, source, (c, 0, 0, f % columns), images, (c, 0, 0, f))
+                transform(to_dkernel, source, (c, 0, 0, f % columns), by_channel, (c, 0, 0, f))

@@ -28,6 +28,9 @@ class Conv2D(Layer):
 
     and dx is dX with each row added back onto its window (col2im).
 
+    `forward` and `backward` run the layer by itself, as `Sequential.forward` does. In training and prediction a `Plan`
+    (`nncore/plan.py`) computes it together with the layers that follow, where it can, and calls neither.
+
     Args:
         filters: how many kernels, hence output channels.
         kernel_size: the window's size, one number or (height, width).
@@ -63,7 +66,7 @@ class Conv2D(Layer):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         w = self.parameters["kernel"]
-        y = self.algorithm_for(x.shape).forward(x, w, self.stride, self.pixels(x.shape[1:3]))
+        y = self.algorithm_for(x.shape).forward(x, w, self.stride, self.padding_for(x.shape[1:3]))
         if self.use_bias:
             y += self.parameters["bias"]
         self.remember(training, x)
@@ -72,7 +75,7 @@ class Conv2D(Layer):
     def backward(self, dy: Array) -> Array:
         (x,) = self.recall()
         w = self.parameters["kernel"]
-        dx, dw = self.algorithm_for(x.shape).backward(x, w, dy, self.stride, self.pixels(x.shape[1:3]))
+        dx, dw = self.algorithm_for(x.shape).backward(x, w, dy, self.stride, self.padding_for(x.shape[1:3]))
         self.gradients["kernel"] = dw
         if self.use_bias:
             self.gradients["bias"] = dy.sum(axis=(0, 1, 2))
@@ -80,14 +83,14 @@ class Conv2D(Layer):
 
     def algorithm_for(self, shape: Shape) -> convolution.Algorithm:
         """How the convolution of a batch of this shape is computed."""
-        kernel_shape, padding = self.parameters["kernel"].shape, self.pixels(shape[1:3])
+        kernel_shape, padding = self.parameters["kernel"].shape, self.padding_for(shape[1:3])
         return convolution.choose(self.algorithm, shape, kernel_shape, self.stride, padding)
 
     def algorithm_name(self, input_shape: Shape, batch: int) -> str:
-        kernel_shape, padding = self.parameter_shapes(input_shape)["kernel"], self.pixels(input_shape[:2])
+        kernel_shape, padding = self.parameter_shapes(input_shape)["kernel"], self.padding_for(input_shape[:2])
         return convolution.describe(self.algorithm, (batch, *input_shape), kernel_shape, self.stride, padding)
 
-    def pixels(self, size: Shape) -> Padding:
+    def padding_for(self, size: Shape) -> Padding:
         """The padding in pixels, ((top, bottom), (left, right)), for an image of (height, width)."""
         if self.padding == "valid":
             return (0, 0), (0, 0)
@@ -103,7 +106,7 @@ class Conv2D(Layer):
     def output_shape(self, input_shape: Shape) -> Shape:
         require_image(self, input_shape)
         height, width, _ = input_shape
-        padding = self.pixels((height, width))
+        padding = self.padding_for((height, width))
         size = output_size((height, width), self.kernel_size, self.stride, padding)
         if min(size) < 1:
             raise ShapeError(

@@ -119,7 +119,7 @@ def test_auto_takes_what_was_measured_to_be_the_fastest():
 
 
 def test_auto_without_simd_is_im2col(monkeypatch):
-    monkeypatch.setattr(convolution, "load", lambda: {"im2col": ALGORITHMS["im2col"]})
+    monkeypatch.setattr(convolution, "available", lambda: {"im2col": ALGORITHMS["im2col"]})
     monkeypatch.setattr(convolution, "cheapest", convolution.cheapest.__wrapped__)  # which remembers nothing
     assert convolution.choose("auto", *SHAPES) is ALGORITHMS["im2col"]
 

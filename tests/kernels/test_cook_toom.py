@@ -3,7 +3,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from nncore.kernels.cook_toom import POINTS, apply, cook_toom, sandwich, transpose
+from nncore.kernels.cook_toom import POINTS, apply, cook_toom, transpose
 
 
 def fractions(rng, *shape):
@@ -29,8 +29,7 @@ def test_shared_sums_change_nothing(rng, m, r):
         for each in (matrix, transpose(matrix)):
             plain = np.array(each, dtype=object)
             tile = fractions(rng, plain.shape[1], plain.shape[1])
-            assert apply(each, tile[0]) == (plain @ tile[0]).tolist()
-            assert sandwich(each, tile) == (plain @ tile @ plain.T).tolist()
+            assert [apply(each, row) for row in tile] == (tile @ plain.T).tolist()
 
 
 @pytest.mark.parametrize(("m", "r"), TILES)

@@ -95,7 +95,7 @@ with kernels.without_waiting():
         pass
 np.testing.assert_array_equal(kernels.max_pool(x, (2, 2), (2, 2))[0], y)
 assert kernels.max_pool is not reference.max_pool and "numba" in sys.modules
-assert convolution.choose("auto", *shapes) is convolution.load()[convolution.cheapest(*shapes)]
+assert convolution.choose("auto", *shapes) is convolution.available()[convolution.cheapest(*shapes)]
 for name in kernels.__all__:
     getattr(kernels, name)
 with kernels.without_waiting():
