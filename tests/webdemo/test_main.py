@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 import urllib.request
+from subprocess import PIPE
 
 COMMAND = [sys.executable, "-m", "webdemo"]
 
 
 def test_it_says_where_it_serves_and_stops_when_interrupted(weights):
     command = [*COMMAND, "--port", "0", "--weights", str(weights), "--threads", "1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True, preexec_fn=heed_interrupts) as process:
         try:
             first = process.stdout.readline()
             address = re.search(r"http://127\.0\.0\.1:\d+/", first)[0]
@@ -26,8 +27,16 @@ def test_it_says_where_it_serves_and_stops_when_interrupted(weights):
                 time.sleep(0.05)
         finally:
             process.send_signal(signal.SIGINT)
-        _, complaints = process.communicate(timeout=10)
+        try:
+            _, complaints = process.communicate(timeout=10)
+        finally:
+            process.kill()
     assert (process.returncode, complaints) == (0, "")
+
+
+def heed_interrupts() -> None:
+    """What is started in the background of a shell, as tests may be, and what that starts, is deaf to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def status(address: str) -> str:
