@@ -14,29 +14,27 @@ from nncore.data.unipen import Drawing
 from nncore.preprocess import Found, find_digits
 from nncore.types import Array, Bytes
 
-FINER = 2  # a pad is drawn so many times as large and averaged, for soft edges
+FINER = 2  # a page is drawn so many times as large and averaged, for soft edges
 SMALLEST, LARGEST = 0.45, 0.85  # of the pad: the longer side of a digit
 THINNEST, THICKEST = 6, 32  # pixels: the pens of the training set
-HALF = (
-    0.5  # pads of the training set are half as large: four times as quickly drawn, and 20 x 20 in the end all the same
-)
+HALF = 0.5  # pads of the training set are half as large: sooner drawn, and all the same in the end
 NOT_A_DIGIT = 10  # the label of things that are none
 # What else is drawn in training, in turn: letters and signs are the richest kinds
 OUTLIERS = ("letter",) * 4 + ("sign",) * 3 + ("doodle", "polyline", "two digits", "crossed-out digit") + tuple(SEEN)
 
 
-def draw(strokes: Iterable[Array], pen: float, side: int = PAD) -> Bytes:
-    """The strokes on an empty pad, by a round pen: (side, side), 0 paper to 255 ink.
+def draw(strokes: Iterable[Array], pen: float, width: int = PAD, height: int = PAD) -> Bytes:
+    """The strokes on an empty page, by a round pen: (height, width), 0 paper to 255 ink.
 
-    strokes: each (points, 2), x and y in pixels of the pad. pen: its width in pixels.
+    strokes: each (points, 2), x and y in pixels of the page. pen: its width in pixels.
     """
-    page = Image.new("L", (side * FINER, side * FINER))
-    canvas, width = ImageDraw.Draw(page), pen * FINER
+    page = Image.new("L", (width * FINER, height * FINER))
+    canvas, thick = ImageDraw.Draw(page), pen * FINER
     for stroke in strokes:
         points = [(float(x), float(y)) for x, y in stroke * FINER]
-        canvas.line(points, fill=255, width=max(1, round(width)))
+        canvas.line(points, fill=255, width=max(1, round(thick)))
         for x, y in points:  # Pillow's own joints leave cracks between points that lie close together
-            canvas.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=255)
+            canvas.ellipse((x - thick / 2, y - thick / 2, x + thick / 2, y + thick / 2), fill=255)
     return np.asarray(page.reduce(FINER))
 
 
@@ -78,7 +76,8 @@ def training_outliers(count: int, seed: int) -> Bytes:
 def _as_in_training(strokes: Iterable[Array], rng: np.random.Generator) -> list[Found]:
     """What is found on a pad with these strokes, drawn with a pen of random width."""
     pen = np.exp(rng.uniform(np.log(THINNEST), np.log(THICKEST)))
-    return find_digits(draw([stroke * HALF for stroke in strokes], pen * HALF, round(PAD * HALF)))
+    side = round(PAD * HALF)
+    return find_digits(draw([stroke * HALF for stroke in strokes], pen * HALF, side, side))
 
 
 def _by_another_hand(strokes: Sequence[Array], rng: np.random.Generator) -> list[Array]:

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageFilter
 
+from nncore.data.drawn import draw
 from nncore.types import Array
 
 SHORTEST, LONGEST = 400, 800  # pixels: the sides of a picture
 SMALLEST, LARGEST = 0.25, 0.6  # of the shorter side: the longer side of what is written
 MARGIN = 0.06  # of the shorter side: what the ink keeps away from the edges of the picture
-FINER = 2  # ink is drawn so many times as large and averaged, for soft edges
 SCANNED = 0.25  # of the pictures on paper: no perspective, no shadows, sharp
 
 Colour = tuple[float, float, float]  # red, green, blue, each a share of the light, 0 to 1
@@ -99,14 +99,7 @@ def _written(strokes: Sequence[Array], view: _View, pen: float, rng: np.random.G
 
 def _drawn(lines: Sequence[Array], pen: float, view: _View) -> Array:
     """Lines by a round pen, (height, width), 0 to 1."""
-    mask = Image.new("L", (view.width * FINER, view.height * FINER))
-    canvas, thick = ImageDraw.Draw(mask), pen * FINER
-    for line in lines:
-        points = [(float(x), float(y)) for x, y in line * FINER]
-        canvas.line(points, fill=255, width=max(1, round(thick)))
-        for x, y in points:  # Pillow's own joints leave cracks between points that lie close together
-            canvas.ellipse((x - thick / 2, y - thick / 2, x + thick / 2, y + thick / 2), fill=255)
-    return np.asarray(mask.reduce(FINER)) / np.float32(255)
+    return draw(lines, pen, view.width, view.height) / np.float32(255)
 
 
 def _ruled(view: _View, rng: np.random.Generator) -> Array:

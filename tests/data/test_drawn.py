@@ -43,7 +43,7 @@ def test_half_a_pad_is_enough_for_training(rng: np.random.Generator) -> None:
         strokes = on_pad([THREE], rng)
         (whole,), (half,) = (
             find_digits(draw(strokes, pen)),
-            find_digits(draw([s / 2 for s in strokes], pen / 2, PAD // 2)),
+            find_digits(draw([s / 2 for s in strokes], pen / 2, PAD // 2, PAD // 2)),
         )
         # Where the ink balances may be rounded to the next pixel
         moved = [np.roll(half.image.astype(float), (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)]
