@@ -131,7 +131,7 @@ def _on_writers(reader: DigitReader, data_dir: str | Path | None) -> str:
 
 def _unseen_drawings(reader: DigitReader, data_dir: str | Path | None) -> tuple[list[Drawing], str]:
     """The drawings of those writers whom the network was not trained on, and a line about them."""
-    source = find_pendigits(Path(data_dir).expanduser().resolve().parent / "pendigits" if data_dir else None)
+    source = find_pendigits(data_dir=data_dir)
     drawings = read_unipen(source)
     trained_on = reader.network.made_by.get("dataset")
     for fold in range(WRITER_FOLDS):

@@ -92,8 +92,7 @@ def _drawn(name: str, data_dir: str | Path | None, left_out: int | None = None) 
 
     mnist, notice = _mnist(data_dir), None
     try:
-        beside = Path(data_dir).expanduser().resolve().parent / "pendigits" if data_dir else None
-        drawings = read_unipen(find_pendigits(beside))
+        drawings = read_unipen(find_pendigits(data_dir=data_dir))
     except DataError as error:
         drawings, notice = [], f"WITHOUT THE WRITERS: {WITHOUT_WRITERS}\n{error}"
     kept = [drawing for drawing in drawings if drawing.writer % WRITER_FOLDS != left_out]

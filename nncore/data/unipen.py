@@ -47,13 +47,13 @@ class Drawing(NamedTuple):
     strokes: list[Array]
 
 
-def find_pendigits(path: str | Path | None = None) -> Path:
-    """The writers' file: `path`, or in that folder; by default in `pendigits` beside the folder that NNCORE_DATA names,
-    or in the user's cache directory.
+def find_pendigits(path: str | Path | None = None, data_dir: str | Path | None = None) -> Path:
+    """The writers' file: `path`, or in that folder; by default in `pendigits` beside the folder with MNIST, `data_dir`
+    or the one that NNCORE_DATA names, or in the user's cache directory.
 
     Raises DataError where it is not there, saying where to get it.
     """
-    beside = given_folder(None)
+    beside = given_folder(data_dir)
     cache = Path(platformdirs.user_cache_dir("nncore"))
     place = Path(path).expanduser() if path else (beside.resolve().parent if beside else cache) / "pendigits"
     for candidate in (place, *(place / (NAME + packed) for packed in ("", ".gz", ".Z"))):
