@@ -5,10 +5,11 @@ PYTHON ?= python3
 ARGS ?=
 
 IN_VENV := .venv/bin/python
-EXTRAS := train test demo bench
+EXTRAS := train test demo bench docs
+SPHINX = $(IN_VENV) -m sphinx -n -q -d build/doctrees $(ARGS)
 STAMPS := $(EXTRAS:%=.venv/installed-%)
 
-.PHONY: help setup train test demo bench lint
+.PHONY: help setup train test demo bench docs links lint
 .NOTPARALLEL: # two pips at once would spoil .venv
 
 help: ## print this list
@@ -26,6 +27,14 @@ test: .venv/installed-test ## run the tests
 
 bench: .venv/installed-bench ## time training and predictions beside other programs
 	$(IN_VENV) -m benchmarks $(ARGS)
+
+docs: .venv/installed-docs ## make the book and the reference, as pages to read
+	@rm -rf docs/reference
+	$(SPHINX) -W --keep-going docs build/docs
+	@echo 'Open build/docs/index.html'
+
+links: .venv/installed-docs ## try the links of the docs that lead out of them
+	$(SPHINX) -b linkcheck docs build/links
 
 lint: .venv/installed-test ## check style and types
 	$(IN_VENV) -m ruff check
