@@ -21,7 +21,7 @@ from tqdm import tqdm
 from nncore import kernels
 from nncore.averaging import ExponentialMovingAverage
 from nncore.calibration import fit_temperature
-from nncore.data.augment import AUGMENTATIONS, augment
+from nncore.data.augment import augment, augmentation
 from nncore.data.dataset import HELD_OUT, batches, holdout, load_dataset
 from nncore.data.table import read_csv
 from nncore.errors import NNCoreError, OptionError
@@ -87,7 +87,8 @@ def train(options: Options, folder: Path | None = None) -> int:
     average = ExponentialMovingAverage(network.parameters() | running, options.ema) if options.ema else None
     averaged = average.applied if average else nullcontext
     steps_per_epoch = math.ceil(len(images) / options.batch_size)
-    schedule = SCHEDULES[options.schedule](options.learning_rate, options.epochs * steps_per_epoch)
+    steps = options.epochs * steps_per_epoch
+    schedule = SCHEDULES[options.schedule](options.learning_rate, steps)
     progress = run.restore(network, optimizer, average)
     print(f"\n{network.summary()}\n")
     if progress.epoch == options.epochs:
@@ -112,8 +113,8 @@ def train(options: Options, folder: Path | None = None) -> int:
             )
             with bar:
                 for digits, y in epoch:
-                    if options.augment != "none":
-                        digits = augment(digits, options.seed, optimizer.steps, AUGMENTATIONS[options.augment])
+                    if distortion := augmentation(options.augment, optimizer.steps / steps):
+                        digits = augment(digits, options.seed, optimizer.steps, distortion)
                     x, learning_rate = network_input(digits), schedule(optimizer.steps)
 
                     logits = plan.forward(x, training=True)

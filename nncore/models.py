@@ -60,11 +60,11 @@ def compact(seed: int = 0, dtype: DTypeLike = np.float32, conv: str = "auto") ->
 def recogniser(seed: int = 0, dtype: DTypeLike = np.float32, conv: str = "auto") -> Sequential:
     """The network behind the demo: pairs of convolutions with batch normalisation; class 10 is "not a digit"."""
     layers: list[Layer] = []
-    for filters, padding in ((48, "valid"), (96, "same"), (160, "same")):
+    for filters, padding, dropped in ((48, "valid", 0.15), (96, "same", 0.15), (160, "same", 0.4)):
         for _ in range(2):
             layers += [Conv2D(filters, 3, padding=padding, use_bias=False, algorithm=conv), BatchNorm(), ReLU()]
-        layers.append(MaxPool2D(2))
-    layers += [Flatten(), Dropout(0.4), Dense(11, initializer="glorot")]
+        layers += [MaxPool2D(2), Dropout(dropped)]
+    layers += [Flatten(), Dense(11, initializer="glorot")]
     return Sequential(layers, input_shape=(28, 28, 1), seed=seed, dtype=dtype)
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from nncore.data.augment import AUGMENTATIONS
+from nncore.data.augment import MODES
 from nncore.data.dataset import DATASETS
 from nncore.errors import OptionError
 from nncore.kernels import convolution
@@ -46,10 +46,10 @@ class Options:
 RECIPES: dict[str, dict[str, Any]] = {
     "recogniser": {
         "dataset": "drawn",
-        "epochs": 24,
+        "epochs": 7,
         "learning_rate": 0.1,
         "optimizer": "sgd",
-        "augment": "full",
+        "augment": "full-light",
         "weight_decay": 5e-4,
         "label_smoothing": 0.05,
         "ema": 0.999,
@@ -136,7 +136,8 @@ def _parser() -> argparse.ArgumentParser:
     flag("label_smoothing", "the share of certainty that the network need not reach", type=_fraction, metavar="X")
     ema = "keep running means of the weights instead of the last ones: how much of the mean each step keeps"
     flag("ema", ema, type=_fraction, metavar="X")
-    flag("augment", "turn, shift and bend each training image, anew in each epoch", choices=["none", *AUGMENTATIONS])
+    distort = "turn, shift and bend each training image, anew in each epoch; full-light: less in the last fifth"
+    flag("augment", distort, choices=MODES)
     seeds = whole_number(0, 2**32 - 1)
     flag("seed", "same seed, same number of threads: same weights, bit for bit", type=seeds, metavar="N")
     dataset = "auto: MNIST, or digits drawn by program where it cannot be had; drawn: both, with what people drew, and "

@@ -7,25 +7,25 @@ import numpy as np
 from tqdm import tqdm
 
 from nncore.blocks import Step
-from nncore.data.augment import AUGMENTATIONS, augment
+from nncore.data.augment import augment, augmentation
 from nncore.optimizers import Optimizer
 from nncore.sequential import MANY, Sequential
 
 NO_NUMBA = "Numba is missing or switched off (NUMBA_DISABLE_JIT): NumPy computes, slower"
 
 
-def warm_up(network: Sequential, optimizer: Optimizer | None = None, augmentation: str = "none") -> None:
+def warm_up(network: Sequential, optimizer: Optimizer | None = None, mode: str = "none") -> None:
     """Compile, and keep for the next run, what predictions need; with an optimizer, what training needs instead.
 
     That is run on copies: network and optimizer do not change. A line on the terminal, if there is one, tells what is
-    being compiled; it vanishes afterwards. augmentation: one of AUGMENTATIONS, or "none".
+    being compiled; it vanishes afterwards. mode: how images are augmented, one of MODES.
     """
     with tqdm(bar_format="{desc} [{elapsed}]", leave=False, disable=None) as bar:
-        for what in _runs(copy.deepcopy(network), copy.deepcopy(optimizer), augmentation):
+        for what in _runs(copy.deepcopy(network), copy.deepcopy(optimizer), mode):
             bar.set_description_str(f"compiling {what}")
 
 
-def _runs(network: Sequential, optimizer: Optimizer | None, augmentation: str) -> Iterator[str]:
+def _runs(network: Sequential, optimizer: Optimizer | None, mode: str) -> Iterator[str]:
     """Run every step of the network's plan, forward and backward, having said which is next."""
     if not optimizer:
         network.freeze()  # as readers of digits do
@@ -41,9 +41,9 @@ def _runs(network: Sequential, optimizer: Optimizer | None, augmentation: str) -
             x = step.backward(x)
         yield type(optimizer).__name__
         optimizer.step(network.parameters(), network.gradients())
-    if augmentation != "none":
+    if distortion := augmentation(mode):
         yield "distortions of images"
-        augment(np.zeros((MANY, *network.input_shape[:2]), np.uint8), 0, 0, AUGMENTATIONS[augmentation])
+        augment(np.zeros((MANY, *network.input_shape[:2]), np.uint8), 0, 0, distortion)
 
 
 def _name(step: Step) -> str:

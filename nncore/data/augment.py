@@ -33,6 +33,15 @@ AUGMENTATIONS = {
     "light": Augmentation(rotation=8, shear=0.1, log_scale=0.08, shift=1, elastic=0.75, thinner=0.0, thicker=0.0),
     "full": Augmentation(rotation=15, shear=0.25, log_scale=0.16, shift=2, elastic=1.5, thinner=0.3, thicker=0.6),
 }
+CALM_END = 0.8  # "full-light": from this share of a run's steps on, a network sees digits nearly as people write them
+MODES = ("none", *AUGMENTATIONS, "full-light")
+
+
+def augmentation(mode: str, done: float = 0.0) -> Augmentation | None:
+    """The augmentation of one of MODES when the share `done`, 0 to 1, of a run's steps is done; None for "none"."""
+    if mode == "full-light":
+        mode = "full" if done < CALM_END else "light"
+    return AUGMENTATIONS.get(mode)
 
 
 def augment(images: Bytes, seed: int, step: int, augmentation: Augmentation = AUGMENTATIONS["full"]) -> Bytes:

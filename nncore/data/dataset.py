@@ -13,9 +13,10 @@ from nncore.types import Bytes
 
 HELD_OUT = 5_000  # of MNIST's training images, at most
 # What "drawn" adds to MNIST
-DRAWN_SYNTHETIC = 5_000
-DRAWN_OUTLIERS = 10_000
-RENDERINGS = 2  # of each digit that a writer drew
+DRAWN_SYNTHETIC = 10_000
+DRAWN_OUTLIERS = 24_000
+RENDERINGS = 5  # of each digit that a writer drew: what is shown too often is learnt by heart
+MNIST_TIMES = 2  # how often each of MNIST's stands among them: a network that seldom sees them is worse at them
 PARTS = ("of MNIST", "synthetic", "by writers", "no digits")
 WRITER_FOLDS = 3  # "drawn-1", "drawn-2", "drawn-3" leave out the writers 3, 6, ..., or 1, 4, ..., or 2, 5, ...
 WITHOUT_WRITERS = (
@@ -85,6 +86,7 @@ def _drawn(name: str, data_dir: str | Path | None, left_out: int | None = None) 
 
     `left_out`: the writers whose number leaves this remainder, divided by WRITER_FOLDS, are left out. MNIST's test set
     is the test set; its last HELD_OUT training images come last, so that these are what is held out for validation.
+    The others stand there MNIST_TIMES.
     """
     from nncore.data.drawn import NOT_A_DIGIT, training_digits, training_outliers
     from nncore.data.synthetic import synthetic_digits
@@ -98,21 +100,21 @@ def _drawn(name: str, data_dir: str | Path | None, left_out: int | None = None) 
     kept = [drawing for drawing in drawings if drawing.writer % WRITER_FOLDS != left_out]
     things = training_outliers(DRAWN_OUTLIERS, seed=0)
     parts = [
-        (mnist.train_images[:-HELD_OUT], mnist.train_labels[:-HELD_OUT]),
+        *[(mnist.train_images[:-HELD_OUT], mnist.train_labels[:-HELD_OUT])] * MNIST_TIMES,
         synthetic_digits(DRAWN_SYNTHETIC, seed=0),
         training_digits(kept, RENDERINGS, seed=0),
         (things, np.full(len(things), NOT_A_DIGIT, np.uint8)),
     ]
     images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     order = np.random.default_rng(0).permutation(len(images))  # so that the first so many are of every kind
-    counts = ", ".join(f"{len(part[1]):,} {what}" for part, what in zip(parts, PARTS, strict=True))
+    counts = ", ".join(f"{len(part[1]):,} {what}" for part, what in zip(parts[-len(PARTS) :], PARTS, strict=True))
     return Dataset(
         name,
         np.concatenate([images[order], mnist.train_images[-HELD_OUT:]]),
         np.concatenate([labels[order], mnist.train_labels[-HELD_OUT:]]),
         mnist.test_images,
         mnist.test_labels,
-        f"{counts}; {mnist.source}",
+        f"{MNIST_TIMES} times {counts}; {mnist.source}",
         notice,
     )
 

@@ -152,6 +152,26 @@ def _rings(rng: np.random.Generator) -> list[Array]:
     return [_round(angle, np.full(50, rng.uniform(0.3, 0.6))) + middle for middle in middles]
 
 
+def _wheel(rng: np.random.Generator) -> list[Array]:
+    """A ring with spokes, or with some smaller rings in it."""
+    rim = _round(np.linspace(0, 2 * np.pi, 60), np.ones(60))
+    if rng.random() < 0.5:
+        angles = rng.uniform(0, 2 * np.pi) + np.linspace(0, 2 * np.pi, rng.integers(3, 9), endpoint=False)
+        hub, end = rng.choice([0, 0.3]), rng.uniform(0.6, 1)
+        return [rim, *(_line(_round(np.full(2, angle), np.array([hub, end]))) for angle in angles)]
+    small = _round(np.linspace(0, 2 * np.pi, 20), np.full(20, rng.uniform(0.04, 0.22)))
+    return [rim, *(small + middle for middle in rng.uniform(-0.55, 0.55, (rng.integers(2, 7), 2)))]
+
+
+def _framed(rng: np.random.Generator) -> list[Array]:
+    """A digit or a letter in a ring or a box."""
+    inner = written(rng)[1] if rng.random() < 0.6 else _glyph(LETTERS)(rng)
+    points = np.concatenate(inner)
+    middle, side = (points.min(axis=0) + points.max(axis=0)) / 2, np.ptp(points, axis=0).max()
+    frame = _round(np.linspace(0, 2 * np.pi, 60), np.ones(60)) if rng.random() < 0.6 else _polygon(rng, corners=4)
+    return [frame, *((stroke - middle) / side * rng.uniform(0.9, 1.2) for stroke in inner)]
+
+
 def _crossed_out(rng: np.random.Generator) -> list[Array]:
     """A digit that somebody thought better of."""
     _, digit = written(rng)
@@ -186,6 +206,8 @@ SEEN: dict[str, Callable[[np.random.Generator], list[Array]]] = {
     "twigs": _twigs,
     "hatching": _hatching,
     "rings": _rings,
+    "wheel": _wheel,
+    "framed": _framed,
     "outline": _outline,
     "filled shape": _filled,
     "noise": _noise,
