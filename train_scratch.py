@@ -73,7 +73,7 @@ def train(options: Options, folder: Path | None = None) -> int:
 
     # Network, loss, optimizer. The plan runs the network's layers, those that can be in one go.
     network = MODELS[options.model](seed=options.seed, conv=options.conv)
-    classes = int(labels.max()) + 1
+    classes = int(data.train_labels.max()) + 1
     if classes > network.output_shape[0]:
         raise OptionError(
             f"--dataset {data.name} has {classes} classes, the last being things that are no digit, but --model "

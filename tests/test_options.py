@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nncore.data.augment import AUGMENTATIONS
+from nncore.data.augment import MODES
 from nncore.data.dataset import DATASETS
 from nncore.errors import OptionError
 from nncore.kernels.convolution import ALGORITHMS
@@ -58,7 +58,7 @@ def test_every_name_that_there_is_may_be_chosen():
         "model": MODELS,
         "optimizer": OPTIMIZERS,
         "schedule": SCHEDULES,
-        "augment": ["none", *AUGMENTATIONS],
+        "augment": MODES,
         "dataset": ["auto", *DATASETS],
         "conv": ["auto", *ALGORITHMS],
     }.items():
@@ -108,7 +108,7 @@ BAD = {
     "weight_decay": (["-0.1", "1", "nan", "much", ""], ["a number from 0 to below 1"]),
     "label_smoothing": (["-0.1", "1", "inf", "x"], ["a number from 0 to below 1"]),
     "ema": (["-1", "1.0", "always"], ["a number from 0 to below 1"]),
-    "augment": (["some"], ["none", "light", "full"]),
+    "augment": (["some"], ["none", "light", "full", "full-light"]),
     "seed": (["-1", str(2**32), "0.5", "abc"], ["whole number from 0 to 4294967295"]),
     "dataset": (["cifar"], ["auto", "mnist", "synthetic"]),
     "limit": (["19", "0", "-5", "60001", "x"], ["whole number from 20 to 60000"]),

@@ -15,6 +15,7 @@ import pytest
 from nncore import kernels
 from nncore.calibration import fit_temperature
 from nncore.data import dataset
+from nncore.data.augment import AUGMENTATIONS
 from nncore.data.idx import write_idx
 from nncore.data.mnist import FILES, load_mnist
 from nncore.data.synthetic import synthetic_digits
@@ -408,6 +409,15 @@ def test_the_recogniser_has_a_recipe_of_its_own(script):
     assert recipe == {**RECIPES["recogniser"], "epochs": 2}
     (measured,) = (line for line in out.splitlines() if line.startswith("test: "))
     assert f"{network.made_by['test_accuracy']:.2%} of 100 images right" in measured
+
+
+def test_a_run_ends_on_calmer_images_if_asked(script, monkeypatch):
+    """Three epochs of four batches: before ten of these twelve steps, less than four fifths of the run are done."""
+    seen = []
+    augment = script.module.augment
+    monkeypatch.setattr(script.module, "augment", lambda *given: (seen.append(given[3]), augment(*given))[1])
+    assert script(*SMALL, "--augment=full-light")[0] == 0
+    assert seen == [AUGMENTATIONS["full"]] * 10 + [AUGMENTATIONS["light"]] * 2
 
 
 @pytest.mark.usefixtures("few_drawn")

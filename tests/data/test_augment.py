@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nncore import kernels
-from nncore.data.augment import AUGMENTATIONS, Augmentation, affine_matrices, augment
+from nncore.data.augment import AUGMENTATIONS, MODES, Augmentation, affine_matrices, augment, augmentation
 from nncore.errors import ShapeError
 
 NOTHING = Augmentation(rotation=0, shear=0, log_scale=0, shift=0, elastic=0, thinner=0, thicker=0)
@@ -99,3 +99,13 @@ def test_full_strength_loses_hardly_any_ink():
     lost = 1 - near.sum((1, 2), dtype=float) / far.sum((1, 2), dtype=float)
     assert lost.mean() < 0.002
     assert lost.max() < 0.1
+
+
+def test_the_end_of_a_run_is_calmer_only_where_asked():
+    light, full = AUGMENTATIONS["light"], AUGMENTATIONS["full"]
+    for done in (0.0, 0.5, 0.79, 0.8, 1.0):
+        assert augmentation("none", done) is None
+        assert augmentation("light", done) is light
+        assert augmentation("full", done) is full
+        assert augmentation("full-light", done) is (full if done < 0.8 else light)
+    assert [bool(augmentation(mode)) for mode in MODES] == [False, True, True, True]

@@ -137,12 +137,12 @@ def writers(folder: Path) -> Path:
 def test_drawn_digits_stand_among_those_of_mnist(folder: Path, name: str, written: int) -> None:
     data, mnist = load_dataset(name, folder), load_mnist(folder)
     assert (data.name, data.notice) == (name, None)
-    counts = f"3 of MNIST, 7 synthetic, {2 * written} by writers, "
+    counts = f"2 times 3 of MNIST, 7 synthetic, {2 * written} by writers, "
     assert data.source.startswith(counts)
     things = int(data.source.removeprefix(counts).split()[0])
     assert 20 < things <= 30
     assert np.bincount(data.train_labels, minlength=11)[10] == things
-    assert len(data.train_images) == len(data.train_labels) == 5 + 7 + 2 * written + things
+    assert len(data.train_images) == len(data.train_labels) == 2 * 3 + 2 + 7 + 2 * written + things
     assert np.array_equal(data.train_images[-2:], mnist.train_images[-2:])  # held out for validation
     assert np.array_equal(data.train_labels[-2:], mnist.train_labels[-2:])
     assert np.array_equal(data.test_images, mnist.test_images)
