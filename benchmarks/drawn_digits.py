@@ -8,7 +8,6 @@ browser, by pens of several widths, and the page's answers are counted; so are t
 import argparse
 import base64
 import io
-import math
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from nncore.data.drawn import on_pad
 from nncore.data.outliers import KINDS, outliers
 from nncore.data.unipen import Drawing, find_pendigits, read_unipen
 from nncore.errors import NNCoreError
+from nncore.metrics import wilson_interval
 from nncore.options import whole_number
 
 OUT = ROOT / "screenshots" / "drawn_digits"
@@ -34,7 +34,6 @@ PER_KIND = 50  # digits for every outlier of a kind
 BY_HAND = 30  # digits that are drawn by a real pointer too
 PICTURED = 60  # of the worst misses
 CELL = 150  # pixels, the side of a drawing in the picture of the misses
-LIKELY = 1.96  # standard deviations on either side that hold 95 %
 
 
 class Reading(NamedTuple):
@@ -125,7 +124,7 @@ def accuracy_table(readings: Sequence[Reading]) -> str:
         right = sum(reading.is_right for reading in some)
         sure = [reading for reading in some if reading.is_sure]
         sure_and_right = sum(reading.is_right for reading in sure)
-        low, high = interval(right, len(some))
+        low, high = wilson_interval(right, len(some))
         verdicts = Counter(reading.answer.verdict for reading in some)
         cells = [
             f"{pen} px" if pen else "all",
@@ -165,14 +164,6 @@ def times(readings: Sequence[Reading]) -> str:
     text = f"Page to answer: median {np.median(page):.1f} ms, 95 % within {np.percentile(page, 95):.1f} ms"
     server = [reading.answer.server for reading in readings if reading.answer.server is not None]
     return text + (f"; of these in the server: median {np.median(server):.1f} ms" if server else "")
-
-
-def interval(hits: int, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927), 0 to 1."""
-    share, z2 = hits / count, LIKELY**2
-    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
-    half = LIKELY / (1 + z2 / count) * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
-    return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 def contact_sheet(readings: Sequence[Reading], path: Path) -> Path:

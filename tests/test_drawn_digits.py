@@ -18,7 +18,6 @@ from benchmarks.drawn_digits import (
     accuracy_table,
     confusions,
     contact_sheet,
-    interval,
     main,
     outlier_table,
     sample,
@@ -74,14 +73,6 @@ def test_names_confusions_and_times() -> None:
     assert times([reading("5", "5")]) == (
         "Page to answer: median 10.0 ms, 95 % within 10.0 ms; of these in the server: median 2.0 ms"
     )
-
-
-@pytest.mark.parametrize(
-    ("hits", "count", "low", "high"),
-    [(0, 10, 0, 0.27753), (5, 10, 0.23659, 0.76341), (98, 100, 0.93, 0.99450), (10, 10, 0.72247, 1)],
-)
-def test_interval_of_wilson(hits: int, count: int, low: float, high: float) -> None:
-    assert interval(hits, count) == pytest.approx((low, high), abs=2e-5)
 
 
 def test_a_larger_sample_only_adds() -> None:
