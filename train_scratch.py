@@ -38,6 +38,7 @@ from nncore.preprocess import network_input
 from nncore.report import accuracy_line, class_table, draw, made_by, python_name
 from nncore.runs import Run
 from nncore.schedules import SCHEDULES
+from nncore.snapshots import Recorder
 from nncore.training import Interruption, check_finite, evaluate
 from nncore.warmup import NO_NUMBA, warm_up
 
@@ -66,7 +67,7 @@ def train(options: Options, folder: Path | None = None) -> int:
 
     # The run's folder. Its settings say what the defaults came to, so that a resumed run learns the same on the same.
     options = replace(options, dataset=data.name, threads=threads)
-    run = Run(folder) if folder else Run.create(options)
+    run = Run.open(folder, options) if folder else Run.create(options)
     weights_file, pictures = Path(options.output or run.folder / "weights.npz"), Path(options.plots or run.folder)
     for path in (run.checkpoint, weights_file, pictures / "curves.png"):
         check_writable(path)
@@ -103,7 +104,9 @@ def train(options: Options, folder: Path | None = None) -> int:
         warm_up(network, optimizer, options.augment)
 
     # The loop. NumPy need not warn of numbers too large: check_finite says it better.
-    with Interruption() as interruption, np.errstate(all="ignore"):
+    held_out = validation_images, validation_labels
+    recorder = Recorder(run.folder, plan, progress, *held_out, steps_per_epoch, options.epochs)
+    with Interruption() as interruption, np.errstate(all="ignore"), recorder:
         while progress.epoch < options.epochs:
             began = time.perf_counter() - progress.seconds
             title = f"epoch {progress.epoch + 1}/{options.epochs}"
@@ -127,6 +130,7 @@ def train(options: Options, folder: Path | None = None) -> int:
 
                     progress.add(value, int((logits.argmax(axis=1) == y).sum()), len(x))
                     progress.seconds = time.perf_counter() - began
+                    recorder.step(learning_rate)
                     bar.set_postfix_str(f"loss {progress.mean_loss:.4f}, accuracy {progress.accuracy:.2%}")
                     bar.update(len(x))
                     if interruption.requested:
@@ -137,7 +141,8 @@ def train(options: Options, folder: Path | None = None) -> int:
                 return INTERRUPTED
             learning_rate = schedule(optimizer.steps - 1)  # a run stopped after an epoch's last batch has none left
             with averaged():
-                validation_loss, validation_accuracy, _ = evaluate(plan, validation_images, validation_labels)
+                validation_loss, validation_accuracy, logits = evaluate(plan, *held_out)
+                recorder.epoch(logits)
             sample = network_input(validation_images[: options.batch_size])
             check_finite(validation_loss, network, sample, optimizer.steps, learning_rate)
             row = progress.end_epoch(validation_loss, validation_accuracy, learning_rate)

@@ -77,34 +77,47 @@ class Progress:
 class Run:
     """A training run's folder.
 
-    config.json      the settings
-    history.csv      a line an epoch
-    checkpoint.npz   network, optimizer and progress after the last epoch, or at the interruption
-    weights.npz      the trained network
-    *.png            pictures
+        config.json      the settings
+        history.csv      a line an epoch
+        checkpoint.npz   network, optimizer and progress after the last epoch, or at the interruption
+        weights.npz      the trained network
+        *.png            pictures
+
+    and what `nncore/snapshots.py` records for people to watch.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     @classmethod
-    def create(cls, options: Options) -> "Run":
-        """A new folder, named after the network and the time. Raises NNCoreError if there can be none."""
+    def create(cls, options: Options, runs: Path = Path("runs")) -> "Run":
+        """A new folder in `runs`, named after the network and the time. Raises NNCoreError if there can be none."""
         name = f"{options.model}-{time.strftime('%Y%m%d-%H%M%S')}"
         try:
-            Path("runs").mkdir(exist_ok=True)
+            runs.mkdir(exist_ok=True)
             for attempt in itertools.count(1):
-                folder = Path("runs") / (name if attempt == 1 else f"{name}-{attempt}")
+                folder = runs / (name if attempt == 1 else f"{name}-{attempt}")
                 try:
                     folder.mkdir()
                     break
                 except FileExistsError:
                     continue
-            with atomic_write(folder / "config.json") as file:
-                file.write(json.dumps(asdict(options), indent=2).encode() + b"\n")
+            cls(folder)._write_settings(options)
         except OSError as error:
             raise NNCoreError(f"no folder for the run can be made here ({error}): start from another one") from None
         return cls(folder)
+
+    @classmethod
+    def open(cls, folder: Path, options: Options) -> "Run":
+        """An existing run. If it has no checkpoint yet it begins now, and these are its settings from now on."""
+        run = cls(folder)
+        if not run.checkpoint.exists():
+            run._write_settings(options)
+        return run
+
+    def _write_settings(self, options: Options) -> None:
+        with atomic_write(self.folder / "config.json") as file:
+            file.write(json.dumps(asdict(options), indent=2).encode() + b"\n")
 
     def settings(self) -> dict[str, Any]:
         """The settings of an existing run. Raises NNCoreError if the folder holds none."""

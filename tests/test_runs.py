@@ -73,6 +73,19 @@ def test_a_new_run_has_its_settings_in_a_folder_of_its_own(tmp_path):
         assert Run(run.folder).settings() == asdict(options)
 
 
+def test_runs_may_be_kept_elsewhere(tmp_path):
+    assert Run.create(DEFAULT, tmp_path / "others").folder.parent == tmp_path / "others"
+
+
+def test_settings_are_those_a_run_begins_with(tmp_path):
+    """Once it has a checkpoint, what is given anew (threads, places) holds for the time being only."""
+    run = Run.create(DEFAULT)
+    begun = replace(DEFAULT, dataset="synthetic", threads=1)
+    assert Run.open(run.folder, begun).settings() == asdict(begun)
+    run.save(network(), OPTIMIZERS["sgd"](), Progress())
+    assert Run.open(run.folder, DEFAULT).settings() == asdict(begun)
+
+
 def test_runs_of_the_same_second_do_not_share_a_folder(monkeypatch):
     monkeypatch.setattr(runs.time, "strftime", lambda form: "now")
     assert [Run.create(DEFAULT).folder.name for _ in range(3)] == [

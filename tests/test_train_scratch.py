@@ -1,3 +1,4 @@
+import contextlib
 import csv
 import hashlib
 import importlib.util
@@ -19,18 +20,21 @@ from nncore.data.augment import AUGMENTATIONS
 from nncore.data.idx import write_idx
 from nncore.data.mnist import FILES, load_mnist
 from nncore.data.synthetic import synthetic_digits
+from nncore.layers.activations import softmax
 from nncore.machine import available_threads, use_threads
 from nncore.optimizers import OPTIMIZERS
 from nncore.options import RECIPES
 from nncore.preprocess import network_input
 from nncore.runs import COLUMNS
 from nncore.sequential import Sequential
+from nncore.snapshots import read_digits, read_live, read_snapshot, read_status, snapshots
 from nncore.warmup import NO_NUMBA
 from nncore.weights import Reader
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--model=compact", "--limit=60", "--batch-size=16", "--epochs=3", "--augment=full", "--threads=1"]
 STEPS = 4  # an epoch, for 54 images to train on
+RECORDED = {"status.json", "live.csv", "digits.npz", "epochs"}
 PICTURES = {"confusion.png", "curves.png", "errors.png", "features.png", "filters.png"}
 
 
@@ -129,7 +133,8 @@ def test_a_run_from_start_to_end(tmp_path, data):
     assert (process.returncode, err) == (0, "")
     (folder,) = (tmp_path / "runs").iterdir()
     assert folder.name.startswith("compact-")
-    assert {path.name for path in folder.iterdir()} == {"config.json", "history.csv", "checkpoint.npz", *PICTURES}
+    files = {"config.json", "history.csv", "checkpoint.npz", *RECORDED, *PICTURES}
+    assert {path.name for path in folder.iterdir()} == files
 
     settings = json.loads((folder / "config.json").read_text())
     assert (settings["model"], settings["epochs"], settings["seed"], settings["dataset"]) == ("compact", 2, 3, "mnist")
@@ -222,7 +227,7 @@ AVERAGED = ["--ema=0.9", "--label-smoothing=0.1", "--weight-decay=0.01"]
 def test_a_run_interrupted_at_any_step_goes_on_bit_for_bit(script, more):
     """In the middle of an epoch, in its first and last steps, and in the last step of all."""
     flags = [*SMALL, "--learning-rate", "0.003", *more]
-    weights, rows = set(), []
+    weights, rows, recorded = set(), [], set()
     for stop in (None, 1, 2, STEPS, STEPS + 1, 3 * STEPS - 1, 3 * STEPS):
         folder = Path(f"stop-{stop}")
         folder.mkdir()
@@ -238,8 +243,14 @@ def test_a_run_interrupted_at_any_step_goes_on_bit_for_bit(script, more):
         assert (status, err) == (0, "")
         weights.add((fingerprint(the_run() / "weights.npz"), fingerprint(the_run() / "checkpoint.npz")))
         rows.append(history(the_run()))
+        recorded.add(tuple(fingerprint(the_run() / "epochs" / f"{epoch:04}.npz") for epoch in snapshots(the_run())))
+        steps = [row["step"] for row in read_live(the_run())]
+        assert steps == sorted(set(steps))
+        assert steps[-1] == 3 * STEPS
+        assert read_status(the_run()) == ("finished", "")
         script.monkeypatch.chdir("..")
-    assert len(weights) == 1
+    assert len(weights) == len(recorded) == 1
+    assert len(recorded.pop()) == 4
     assert all(row == rows[0] for row in rows)
 
 
@@ -256,11 +267,38 @@ def test_a_run_interrupted_twice_goes_on_bit_for_bit(script):
     assert history(the_run()) == history(Path("undisturbed"))
 
 
+def test_what_is_recorded_changes_nothing(script):
+    script(*SMALL, "--output=recorded.npz")
+
+    class Nothing(contextlib.nullcontext):
+        def __init__(self, *arguments):
+            super().__init__(self)
+
+        step = epoch = lambda *arguments: None
+
+    script.monkeypatch.setattr(script.module, "Recorder", Nothing)
+    script(*SMALL, "--output=unrecorded.npz")
+    assert fingerprint("recorded.npz") == fingerprint("unrecorded.npz")
+
+
+def test_what_is_recorded_are_the_networks_own_numbers(script):
+    """Averaged weights where the validation accuracy is that of averaged weights."""
+    script(*SMALL, "--ema=0.5")
+    network = Sequential.load(the_run() / "weights.npz")
+    last = read_snapshot(the_run(), 3)
+    np.testing.assert_array_equal(last.filters, network.layers[0].parameters["kernel"])
+    images, _ = read_digits(the_run())
+    np.testing.assert_allclose(last.probabilities, softmax(network.predict(network_input(images))), atol=1e-5)
+    assert last.confusion.sum() == 6
+    assert float(history(the_run())[-1][4]) == pytest.approx(last.confusion.trace() / 6)
+
+
 def test_a_second_ctrl_c_stops_at_once(script, monkeypatch):
     monkeypatch.setattr("nncore.training.time.monotonic", itertools.count().__next__)  # a second apart
     status, _, err = script(*SMALL, signals=[6, 6])
     assert (status, err) == (130, "\nstopped at once; what was saved before is still there\n")
     assert len(history(the_run())) == 1
+    assert read_status(the_run()) == ("stopped", "")
     assert script("--resume", the_run())[0] == 0
     assert script.steps == 2 * STEPS  # from the last epoch's checkpoint
 
@@ -470,6 +508,7 @@ def test_too_large_a_step_ends_in_one_clear_line(script, optimizer):
     assert err.endswith(". Try a smaller --learning-rate.\n")
     assert "test:" not in out
     assert not (the_run() / "weights.npz").exists()
+    assert read_status(the_run()) == ("failed", err.removeprefix("train_scratch.py: ").rstrip())
 
 
 def test_what_the_very_last_step_breaks_is_noticed_too(script):
@@ -478,7 +517,7 @@ def test_what_the_very_last_step_breaks_is_noticed_too(script):
     assert status == 2
     assert err.startswith("train_scratch.py: the loss is nan at step 1, with learning rate 1e+38: ")
     assert script.steps == 1
-    assert {path.name for path in the_run().iterdir()} == {"config.json"}
+    assert {path.name for path in the_run().iterdir()} == {"config.json", *RECORDED}
 
 
 # Places and data that are not there
