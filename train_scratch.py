@@ -31,6 +31,7 @@ from nncore.losses import SoftmaxCrossEntropy
 from nncore.machine import available_threads, use_threads
 from nncore.metrics import accuracy
 from nncore.models import MODELS
+from nncore.narration import told
 from nncore.optimizers import OPTIMIZERS
 from nncore.options import Options, parse, resumed
 from nncore.plan import Plan
@@ -91,6 +92,7 @@ def train(options: Options, folder: Path | None = None) -> int:
     steps = options.epochs * steps_per_epoch
     schedule = SCHEDULES[options.schedule](options.learning_rate, steps)
     progress = run.restore(network, optimizer, average)
+    explained = optimizer.steps + options.explain
     print(f"\n{network.summary()}\n")
     if progress.epoch == options.epochs:
         print("this run is finished: it is tested once more, and not trained")
@@ -119,6 +121,8 @@ def train(options: Options, folder: Path | None = None) -> int:
                     if distortion := augmentation(options.augment, optimizer.steps / steps):
                         digits = augment(digits, options.seed, optimizer.steps, distortion)
                     x, learning_rate = network_input(digits), schedule(optimizer.steps)
+                    if optimizer.steps < explained:
+                        bar.write(told(network, loss, optimizer, x, y, learning_rate))
 
                     logits = plan.forward(x, training=True)
                     value = loss.forward(logits, y)

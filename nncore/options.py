@@ -40,6 +40,7 @@ class Options:
     threads: int | None = None  # None: all there are
     output: str | None = None
     plots: str | None = None
+    explain: int = 0  # how many steps
 
 
 # What the flags are by default for a network that has a recipe of its own
@@ -56,7 +57,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     }
 }
 QUICK: dict[str, Any] = {"model": "compact", "epochs": 5, "augment": "none", "learning_rate": 0.004}
-FREE_ON_RESUME = {"threads", "output", "plots", "data_dir"}  # what may differ from the interrupted run
+FREE_ON_RESUME = {"threads", "output", "plots", "data_dir", "explain"}  # what may differ from the interrupted run
 DEFAULT = Options()
 
 EPILOG = """examples:
@@ -151,6 +152,8 @@ def _parser() -> argparse.ArgumentParser:
     flag("threads", f"how many cores to use, 1 to {threads} (default: all)", type=whole_number(1, threads), metavar="N")
     flag("output", "the weights file to write (default: weights.npz in the run's folder)", metavar="FILE")
     flag("plots", "the folder for the pictures (default: the run's folder)", metavar="DIR")
+    explain = "tell the first steps in words and numbers: 2 of them, or N (training is the same as without)"
+    flag("explain", explain, nargs="?", const=2, type=whole_number(0, 100), metavar="N")
     return parser
 
 

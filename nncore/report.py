@@ -17,6 +17,7 @@ from nncore.preprocess import network_input
 from nncore.sequential import Sequential
 from nncore.types import Array, Bytes, Integers
 
+WITHOUT_EFFECT = ("data_dir", "output", "plots", "explain")  # settings that the weights do not depend on
 PACKAGES = ("nncore", "numpy", "numba")
 
 
@@ -45,7 +46,7 @@ def class_table(labels: Bytes, predictions: Integers) -> str:
 
 def made_by(options: Options, test_accuracy: float, seconds: float) -> dict[str, Any]:
     """The note that goes into the weights file: enough to train the same network again, and no path of this machine."""
-    settings = {name: value for name, value in asdict(options).items() if name not in ("data_dir", "output", "plots")}
+    settings = {name: value for name, value in asdict(options).items() if name not in WITHOUT_EFFECT}
     return {
         **settings,
         "test_accuracy": test_accuracy,

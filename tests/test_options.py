@@ -35,6 +35,7 @@ ALL = {
     "threads": 1,
     "output": "w.npz",
     "plots": "pictures",
+    "explain": 3,
 }
 
 
@@ -147,14 +148,22 @@ def test_every_conflict_with_resume_is_named(capsys):
 def test_a_resumed_run_may_have_other_places_and_threads():
     given, folder = parse(["--resume", "runs/x", "--threads=1", "--output=o", "--plots=p", "--data-dir=d"])
     assert folder == Path("runs/x")
-    saved = {**ALL, "threads": None, "output": "before", "plots": None, "data_dir": "before"}
+    saved = {**ALL, "threads": None, "output": "before", "plots": None, "data_dir": "before", "explain": 0}
     assert resumed(given, saved) == Options(**{**saved, "threads": 1, "output": "o", "plots": "p", "data_dir": "d"})
     assert resumed(DEFAULT, saved) == Options(**saved)
 
 
 @pytest.mark.parametrize("options", [DEFAULT, Options(**ALL), replace(DEFAULT, learning_rate=0.1 + 0.2, seed=0)])
 def test_settings_return_from_the_file_of_a_run(options):
-    assert resumed(DEFAULT, json.loads(json.dumps(asdict(options)))) == options
+    assert resumed(DEFAULT, json.loads(json.dumps(asdict(options)))) == replace(options, explain=0)
+
+
+def test_what_is_told_in_words_is_asked_for_anew():
+    assert parse(["--explain"])[0].explain == 2
+    assert parse(["--explain", "--quick"])[0] == replace(DEFAULT, **QUICK, explain=2)
+    given, _ = parse(["--resume", "runs/x", "--explain"])
+    assert resumed(given, ALL).explain == 2
+    assert resumed(DEFAULT, ALL).explain == 0
 
 
 @pytest.mark.parametrize(

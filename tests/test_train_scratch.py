@@ -5,6 +5,7 @@ import importlib.util
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -291,6 +292,22 @@ def test_what_is_recorded_are_the_networks_own_numbers(script):
     np.testing.assert_allclose(last.probabilities, softmax(network.predict(network_input(images))), atol=1e-5)
     assert last.confusion.sum() == 6
     assert float(history(the_run())[-1][4]) == pytest.approx(last.confusion.trace() / 6)
+
+
+def test_what_is_told_in_words_changes_nothing(script):
+    silent = script(*SMALL, "--output=silent.npz")[1]
+    status, out, err = script(*SMALL, "--output=told.npz", "--explain")
+    assert (status, err) == (0, "")
+    assert re.findall(r"^-+ (Step \d+) -+$", out, re.MULTILINE) == ["Step 1", "Step 2"]
+    assert " Step " not in silent
+    assert fingerprint("told.npz") == fingerprint("silent.npz")
+
+
+def test_a_resumed_run_tells_its_next_steps_if_it_is_asked_to(script):
+    script(*SMALL, "--explain=1", signals=[5])
+    out = script("--resume", the_run(), "--explain=1", signals=[2])[1]
+    assert re.findall(r"^-+ (Step \d+) -+$", out, re.MULTILINE) == ["Step 6"]
+    assert " Step " not in script("--resume", the_run())[1]
 
 
 def test_a_second_ctrl_c_stops_at_once(script, monkeypatch):
