@@ -10,6 +10,7 @@ from nncore.options import parse
 ROOT = Path(__file__).parents[1]
 TO_BE_WRITTEN = "nncore/layers/square.py"  # by the reader, as README's example
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BOOK = sorted((ROOT / "docs" / "book").glob("*.md"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -21,13 +22,13 @@ def test_the_chapter_on_speed_has_examples() -> None:
     assert doctest.testfile(str(ROOT / "docs" / "speed.md"), module_relative=False).attempted > 10
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, *BOOK], ids=lambda page: page.name)
 def test_what_a_page_links_to_is_there(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
         assert target.startswith("http") or (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, *BOOK], ids=lambda page: page.name)
 def test_files_and_commands_that_a_page_names_are_there(page: Path) -> None:
     text = page.read_text()
     for path in re.findall(r"`((?:nncore|benchmarks|tests|webdemo|docs)/[\w/.]+)`", text):

@@ -1,0 +1,33 @@
+"""Exercise 3: a network learns fifty digits by heart, and what helps: python docs/book/solutions/overfit.py."""
+
+from learning import learn
+
+from nncore.data.synthetic import synthetic_digits
+from nncore.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
+from nncore.sequential import Sequential
+from nncore.training import evaluate
+
+STEPS = 200
+
+
+def network() -> Sequential:
+    """The compact network without its dropout: nothing keeps it from learning by heart."""
+    layers = [Conv2D(16, 3), ReLU(), MaxPool2D(2), Conv2D(32, 3), ReLU(), MaxPool2D(2), Flatten(), Dense(112), ReLU()]
+    return Sequential([*layers, Dense(10, initializer="glorot")], input_shape=(28, 28, 1), seed=0)
+
+
+def marks(count: int) -> tuple[tuple[float, float], tuple[float, float]]:
+    """(loss, accuracy) on the `count` digits that it learned, and on a thousand that it did not."""
+    images, labels = synthetic_digits(count, seed=0)
+    pupil = network()
+    learn(pupil, images, labels, epochs=STEPS * 50 // count)
+    learned, others = (evaluate(pupil, *digits)[:2] for digits in ((images, labels), synthetic_digits(1000, seed=1)))
+    return learned, others
+
+
+if __name__ == "__main__":
+    for count in (50, 500, 5000):
+        (loss, accuracy), (other_loss, other_accuracy) = marks(count)
+        print(
+            f"{count:5} digits: loss {loss:.4f}, {accuracy:.1%} right; others: {other_loss:.4f}, {other_accuracy:.1%}"
+        )
