@@ -11,6 +11,7 @@ from nncore.errors import NNCoreError
 from nncore.options import whole_number
 from webdemo.app import WEIGHTS, create_app
 from webdemo.server import make_server
+from webdemo.training import RUNS, is_loopback
 
 
 def main() -> int:
@@ -20,7 +21,8 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # else a line for each request that waits a moment
     try:
-        app = create_app(options.weights, options.threads)
+        trainings = is_loopback(options.host) or options.allow_training
+        app = create_app(options.weights, options.threads, options.runs, trainings)
     except NNCoreError as error:
         print(f"webdemo: {error}", file=sys.stderr)
         return 2
@@ -31,7 +33,10 @@ def main() -> int:
         print(f"webdemo: cannot serve at {place} ({reason}); choose another --host or --port", file=sys.stderr)
         return 2
     print(f"draw at http://{options.host}:{server.effective_port}/  (Ctrl-C ends)", flush=True)
-    server.run()
+    try:
+        server.run()
+    finally:
+        app.extensions["trainer"].close()
     return 0
 
 
@@ -41,6 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     port = whole_number(0, 65535)
     parser.add_argument("--port", type=port, default=5000, help="(default: 5000; 0 takes any that is free)")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="FILE", help="(default: the ones that ship)")
+    parser.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="(default: runs, beside webdemo)")
+    parser.add_argument("--allow-training", action="store_true", help="visitors from other machines may train, too")
     many, cores = whole_number(1, 1024), machine.available_threads()
     parser.add_argument(
         "--threads", type=many, default=cores, metavar="N", help=f"pictures read at the same time (default: {cores})"

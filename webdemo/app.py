@@ -11,6 +11,8 @@ from nncore.reader import DigitReader
 from webdemo.api import create_api
 from webdemo.problems import refusal
 from webdemo.service import ReadingService
+from webdemo.trainer import Trainer
+from webdemo.training import RUNS, create_training
 from webdemo.uploads import LARGEST_REQUEST, Request
 
 WEIGHTS = Path(__file__).parent.parent / "weights" / "recogniser.npz"
@@ -30,12 +32,16 @@ HEADERS = {
 }
 
 
-def create_app(weights: str | Path = WEIGHTS, threads: int | None = None) -> Flask:
+def create_app(
+    weights: str | Path = WEIGHTS, threads: int | None = None, runs: str | Path = RUNS, trainings: bool = False
+) -> Flask:
     """An application that reads digits with the network of a weights file, loaded here, once.
 
     Args:
         weights: the file.
         threads: how many pictures are read at the same time; as many as there are cores if None.
+        runs: the folder of the training runs that /training shows.
+        trainings: whether visitors may start trainings; then `app.extensions["trainer"].close()` belongs at the end.
 
     Raises WeightsError, naming the file, if it cannot be used.
     """
@@ -46,6 +52,9 @@ def create_app(weights: str | Path = WEIGHTS, threads: int | None = None) -> Fla
     service = ReadingService(DigitReader(weights), threads or available_threads())
     app.extensions["reading"] = service
     app.register_blueprint(create_api(service))
+    trainer = Trainer(Path(runs).resolve())
+    app.extensions["trainer"] = trainer
+    app.register_blueprint(create_training(trainer, trainings))
 
     @app.get("/")
     def page() -> str:

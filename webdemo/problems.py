@@ -30,7 +30,7 @@ def refusal(error: HTTPException) -> Response:
 def _sentence(error: HTTPException) -> str:
     """What Werkzeug has to say, or something more to the point."""
     match error:
-        case NotFound():
+        case NotFound() if error.description == NotFound.description:
             return "there is nothing at this address: the page is at /, the API is described at /api/openapi.json"
         case MethodNotAllowed():
             return f"this address takes only {', '.join(sorted(error.valid_methods or ()))}"

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from nncore.data.idx import write_idx
+from nncore.data.mnist import FILES
+from nncore.data.synthetic import synthetic_digits
 from nncore.machine import available_threads, use_threads
 from nncore.models import compact
 from tests.webdemo.browser import Page, Server, missing, start_chromium
@@ -87,3 +90,13 @@ def port(weights) -> Iterator[int]:
 def address(port: int) -> str:
     """The server's URL."""
     return f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="session")
+def few_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for NNCORE_DATA: MNIST's four files, with little in them."""
+    folder = tmp_path_factory.mktemp("data")
+    arrays = [*synthetic_digits(3000, seed=3), *synthetic_digits(100, seed=4)]
+    for name, array in zip(FILES, arrays, strict=True):
+        write_idx(folder / name.removesuffix(".gz"), array)
+    return folder

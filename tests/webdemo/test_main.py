@@ -1,6 +1,7 @@
 """python -m webdemo, in a process of its own."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -9,6 +10,8 @@ import sys
 import time
 import urllib.request
 from subprocess import PIPE
+
+from nncore.snapshots import read_status
 
 COMMAND = [sys.executable, "-m", "webdemo"]
 
@@ -32,6 +35,31 @@ def test_it_says_where_it_serves_and_stops_when_interrupted(weights):
         finally:
             process.kill()
     assert (process.returncode, complaints) == (0, "")
+
+
+def test_its_training_ends_with_it_however_it_ends(weights, few_digits, tmp_path):
+    runs = tmp_path / "runs"
+    command = [*COMMAND, "--port", "0", "--weights", str(weights), "--threads", "1", "--runs", str(runs)]
+    environment = {**os.environ, "NNCORE_DATA": str(few_digits)}
+    with subprocess.Popen(command, stdout=PIPE, text=True, env=environment) as process:
+        try:
+            address = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())[0]
+            settings = {"headers": {"Content-Type": "application/json"}, "data": b'{"epochs": 50}'}
+            with urllib.request.urlopen(urllib.request.Request(f"{address}api/training", **settings), timeout=10) as it:
+                folder = runs / json.load(it)["name"]
+            wait_until((folder / "epochs" / "0001.npz").exists)
+        finally:
+            process.kill()
+    wait_until(lambda: read_status(folder) == ("stopped", ""))
+    wait_until(lambda: "stopped and saved" in (folder / "output.txt").read_text())
+    assert (folder / "checkpoint.npz").exists()
+
+
+def wait_until(condition) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def heed_interrupts() -> None:
