@@ -14,6 +14,7 @@ from nncore.data.synthetic import synthetic_digits
 from nncore.machine import available_threads, use_threads
 from nncore.models import compact
 from tests.webdemo.browser import Page, Server, missing, start_chromium
+from tests.webdemo.runs import make_run
 from webdemo import create_app
 from webdemo.server import make_server
 
@@ -74,9 +75,11 @@ def client(weights: Path) -> FlaskClient:
 
 
 @pytest.fixture(scope="session")
-def port(weights) -> Iterator[int]:
-    """Of a real server of that application, in a thread of its own."""
-    server = make_server(create_app(weights), "127.0.0.1", 0)
+def port(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Of a real server of that application, in a thread of its own, with the run that the API's examples name."""
+    runs = tmp_path_factory.mktemp("runs")
+    make_run(runs, "compact-20261121-120000")
+    server = make_server(create_app(weights, runs=runs), "127.0.0.1", 0)
     thread = threading.Thread(target=server.run)
     thread.start()
     yield int(server.effective_port)

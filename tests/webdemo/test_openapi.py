@@ -1,5 +1,6 @@
 """The OpenAPI document against the server, by schemathesis: whatever it sends, the answers are as described."""
 
+import re
 import subprocess
 import sys
 
@@ -15,4 +16,4 @@ def test_every_answer_is_as_described(address, rng, tmp_path):
     left_out = ["--exclude-checks", "positive_data_acceptance"]
     done = subprocess.run([*command, *settings, *left_out], capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Selected: 4/4" in done.stdout
+    assert re.search(r"Selected: (\d\d)/\1\b", done.stdout)
