@@ -20,12 +20,15 @@ project = "nncore"
 html_title = "nncore"
 html_theme = "furo"
 html_show_copyright = False
+small = {"code-font-size": "0.74rem"}  # lines of code have up to 120 characters
+html_theme_options = {"light_css_variables": small, "dark_css_variables": small}
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
+    "sphinx-mathjax-offline",  # else every reader's browser fetches MathJax from elsewhere
 ]
 templates_path = ["templates"]
 
