@@ -5,15 +5,15 @@ PYTHON ?= python3
 ARGS ?=
 
 IN_VENV := .venv/bin/python
-EXTRAS := train test demo bench docs
+EXTRAS := train test demo notebook bench docs
 SPHINX = $(IN_VENV) -m sphinx -n -q -d build/doctrees $(ARGS)
 STAMPS := $(EXTRAS:%=.venv/installed-%)
 
-.PHONY: help setup train test demo bench docs links lint
+.PHONY: help setup train test demo notebook bench docs links lint
 .NOTPARALLEL: # two pips at once would spoil .venv
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 	@echo 'Flags go in ARGS, as in: make train ARGS="--quick". PYTHON=python3.12 names the Python of .venv.'
 
 train: .venv/installed-train ## train the network from scratch
@@ -21,6 +21,9 @@ train: .venv/installed-train ## train the network from scratch
 
 demo: .venv/compiled ## serve the page on which you draw digits
 	$(IN_VENV) -m webdemo $(ARGS)
+
+notebook: .venv/installed-notebook ## learn about the network step by step, and change the steps
+	$(IN_VENV) -m notebook $(ARGS) docs/learn_a_cnn.ipynb
 
 test: .venv/installed-test ## run the tests
 	$(IN_VENV) -m pytest $(ARGS)

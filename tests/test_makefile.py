@@ -61,7 +61,7 @@ def make(checkout, *arguments):
 def test_help_is_the_default_and_lists_every_target(checkout):
     run, _ = make(checkout)
     listed = [line.split()[1] for line in run.stdout.splitlines() if line.startswith("  make ")]
-    assert listed == ["help", "train", "demo", "test", "bench", "docs", "links", "lint", "setup"]
+    assert listed == ["help", "train", "demo", "notebook", "test", "bench", "docs", "links", "lint", "setup"]
 
 
 def test_the_second_run_installs_nothing(checkout):
