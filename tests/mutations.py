@@ -228,6 +228,15 @@ TABLE = {
         ("folding: the convolution's bias forgotten", 'layer.parameters.get("bias", 0) - mean', "-mean"),
         ("plan: steps in the wrong order", "for step in reversed(self.steps):", "for step in self.steps:"),
     ],
+    ("explain.py",): [
+        (
+            "fixed moments: the deviation forgotten",
+            '(self.parameters["gamma"] * inverse_deviation)',
+            'self.parameters["gamma"]',
+        ),
+        ("fixed moments: gamma's gradient without z", "(dy * z).sum(axis=axes)", "dy.sum(axis=axes)"),
+        ("gradients from the first layer on", "in reversed(self.network.layers)", "in self.network.layers"),
+    ],
     ("kernels/reference.py", "MaxPool2D", "AvgPool2D"): [
         ("max: winner ignored", "+= dy * won * scale", "+= dy * scale"),
         ("max: overlap overwritten", "+= dy * won * scale", "= dy * won * scale"),

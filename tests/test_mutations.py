@@ -12,6 +12,7 @@ LAYERS = [f"layers/{path.name}" for path in sorted((ROOT / "nncore" / "layers").
 OTHERS = [
     "losses.py",
     "blocks.py",
+    "explain.py",
     "plan.py",
     "optimizers.py",
     "kernels/convolution.py",
