@@ -1,7 +1,5 @@
 """The addresses for programs: read a picture, describe the network, say how the server is."""
 
-import base64
-import io
 import json
 import logging
 import time
@@ -10,12 +8,12 @@ from typing import Any
 
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
-from PIL import Image
 from werkzeug.exceptions import ServiceUnavailable, UnprocessableEntity, UnsupportedMediaType
 
 from nncore.errors import DataError, PictureFormatError
 from nncore.reader import Reading
-from nncore.types import Bytes
+from webdemo.explain_api import create_explain_api
+from webdemo.pictures import png_url
 from webdemo.service import RETRY_AFTER, ReadingService
 from webdemo.uploads import picture_in
 
@@ -25,6 +23,7 @@ log = logging.getLogger("webdemo")
 def create_api(service: ReadingService) -> Blueprint:
     """The API over a service, as /api/openapi.json describes it."""
     api = Blueprint("api", __name__)
+    api.register_blueprint(create_explain_api(service))
     network = service.reader.network
     document = json.loads(resources.files("webdemo").joinpath("openapi.json").read_text("utf-8"))
     description = {
@@ -80,14 +79,8 @@ def _described(reading: Reading) -> dict[str, Any]:
         "probabilities": [round(float(probability), 6) for probability in reading.probabilities],
         "verdict": reading.verdict,
         "box": reading.box,
-        "seen": _png_url(reading.image),
+        "seen": png_url(reading.image),
     }
-
-
-def _png_url(image: Bytes) -> str:
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "PNG", compress_level=1)  # 28 x 28: more would take longer and save nothing
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def _in_words(readings: list[Reading]) -> str:

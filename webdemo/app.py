@@ -60,6 +60,10 @@ def create_app(
     def page() -> str:
         return render_template("index.html")
 
+    @app.get("/inside")
+    def inside() -> str:
+        return render_template("inside.html")
+
     @app.errorhandler(HTTPException)
     def refuse(error: HTTPException) -> Response:
         return refusal(error)

@@ -3,7 +3,9 @@
 import io
 import logging
 import threading
+from collections.abc import Callable
 from concurrent import futures
+from typing import Any, TypeVar
 
 from PIL import Image, ImageDraw
 from werkzeug.exceptions import ServiceUnavailable
@@ -17,6 +19,8 @@ RETRY_AFTER = 1  # seconds until a refused visitor should try again
 SEVEN = ((90, 80), (190, 80), (120, 220))
 
 log = logging.getLogger("webdemo")
+
+Result = TypeVar("Result")
 
 
 class ReadingService:
@@ -50,9 +54,13 @@ class ReadingService:
 
     def read(self, picture: bytes) -> list[Reading]:
         """The digits of a picture file. DataError where it is none, ServiceUnavailable (503) where too many wait."""
+        return self.compute(self.reader.read, io.BytesIO(picture))
+
+    def compute(self, function: Callable[..., Result], *args: Any) -> Result:
+        """What a function returns that takes some milliseconds; ServiceUnavailable (503) where too many wait."""
         if not self._places.acquire(blocking=False):
             raise _full()
-        reading = self._pool.submit(self.reader.read, io.BytesIO(picture))
+        reading = self._pool.submit(function, *args)
         reading.add_done_callback(lambda _: self._places.release())
         try:
             return reading.result(PATIENCE)

@@ -1,10 +1,9 @@
 """The picture that a request brings: a data URL in JSON, or an uploaded file. Nothing here trusts what it is given."""
 
 import base64
-import binascii
 import io
 import re
-from typing import IO
+from typing import IO, Any
 
 import flask
 from werkzeug.exceptions import BadRequest, UnprocessableEntity, UnsupportedMediaType
@@ -37,7 +36,10 @@ def picture_in(request: flask.Request) -> bytes:
         UnprocessableEntity (422): it is JSON, but has no picture in it.
     """
     if request.mimetype == "application/json":
-        return from_data_url(_image(request))
+        image = json_in(request, EXPECTED).get("image")
+        if not isinstance(image, str):
+            raise UnprocessableEntity(f'the JSON has no text called "image": {EXPECTED}')
+        return from_data_url(image)
     if request.mimetype == "multipart/form-data":
         file = request.files.get("file")
         if file is None:
@@ -55,21 +57,28 @@ def from_data_url(text: str) -> bytes:
     match = DATA_URL.fullmatch(text)
     if match is None:
         raise UnprocessableEntity(f'"image" is not a picture as a base64 data URL: {EXPECTED}')
+    return bytes_in(match[1], "the picture")
+
+
+def bytes_in(text: str, what: str) -> bytes:
+    """What base64 text holds; UnprocessableEntity, naming `what`, unless it is exactly what an encoder writes."""
     try:
-        content = base64.b64decode(match[1], validate=True)
-    except binascii.Error as error:
-        raise UnprocessableEntity(f"the picture is not whole base64 ({error}): send it again") from None
-    if base64.b64encode(content).decode() != match[1]:  # the last letter has bits that belong to no byte
-        raise UnprocessableEntity("the picture is not base64 as encoders write it: send it again")
+        content = base64.b64decode(text, validate=True)
+    except ValueError as error:  # of letters beyond ASCII, or binascii's
+        raise UnprocessableEntity(f"{what} is not whole base64 ({error}): send it again") from None
+    if base64.b64encode(content).decode() != text:  # the last letter has bits that belong to no byte
+        raise UnprocessableEntity(f"{what} is not base64 as encoders write it: send it again")
     return content
 
 
-def _image(request: flask.Request) -> str:
+def json_in(request: flask.Request, expected: str) -> dict[str, Any]:
+    """The JSON object that a request brings; 415, 400 or 422 where it brings something else, with what was expected."""
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType(f"the body is {request.mimetype or 'of no stated type'}: {expected}")
     try:
         body = request.get_json()
     except (BadRequest, RecursionError):  # brackets nested thousands deep exhaust the parser's stack
-        raise BadRequest(f"the body is not valid JSON: {EXPECTED}") from None
-    image = body.get("image") if isinstance(body, dict) else None
-    if not isinstance(image, str):
-        raise UnprocessableEntity(f'the JSON has no text called "image": {EXPECTED}')
-    return image
+        raise BadRequest(f"the body is not valid JSON: {expected}") from None
+    if not isinstance(body, dict):
+        raise UnprocessableEntity(f"the JSON is no object: {expected}")
+    return body

@@ -40,9 +40,23 @@ const GONE = "The server does not answer. Is it still running? Your drawing is k
  * @throws {Problem}
  */
 export async function predict(picture) {
-  const response = await post("/api/predict", picture instanceof File ? form(picture) : json(picture));
+  const request = picture instanceof File ? form(picture) : json({ image: picture.toDataURL("image/png") });
+  return ask("/api/predict", request, (body) => Array.isArray(body?.digits));
+}
+
+/**
+ * @param {object} question   as the server describes it at /api/openapi.json
+ * @returns {Promise<any>} what the network makes of one digit, layer by layer
+ * @throws {Problem}
+ */
+export const explain = (question) =>
+  ask("/api/explain", json(question), (body) => Array.isArray(body?.probabilities));
+
+/** @param {string} address @param {RequestInit} request @param {(body: any) => boolean} makesSense */
+async function ask(address, request, makesSense) {
+  const response = await post(address, request);
   const body = await response.json().catch(() => null);
-  if (response.ok && Array.isArray(body?.digits)) return body;
+  if (response.ok && makesSense(body)) return body;
   const retryAfter = response.status === 503 ? Number(response.headers.get("Retry-After")) || 1 : 0;
   throw new Problem(sentence(body?.detail || `the server sent an answer that makes no sense (${response.status})`), {
     retryAfter,
@@ -69,11 +83,8 @@ async function post(address, request) {
   }
 }
 
-/** @param {HTMLCanvasElement} canvas */
-const json = (canvas) => ({
-  headers: { "Content-Type": "application/json" },
-  body: JSON.stringify({ image: canvas.toDataURL("image/png") }),
-});
+/** @param {object} body */
+const json = (body) => ({ headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 
 /** @param {File} file */
 function form(file) {

@@ -1,17 +1,13 @@
 // "That was wrong": what visitors say a picture really shows, kept in their browser and nowhere else.
 
+import { pack, unpack } from "./bytes.js";
+
 const KEY = "nncore-corrections";
 
 /** @typedef {import("./idx.js").Example} Example */
 
 /** Thrown where an example cannot be kept; its message is a sentence to show. */
 export class NotKept extends Error {}
-
-/** @param {Uint8Array} pixels */
-const pack = (pixels) => btoa(String.fromCharCode(...pixels));
-
-/** @param {string} packed */
-const unpack = (packed) => Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
 
 export class Corrections {
   /** @type {readonly Example[]} where the browser keeps nothing, these last as long as the page */

@@ -1,13 +1,14 @@
 // The page: the drawing, its history, and what happens when it changes.
 
 import { AnswerView } from "./answer.js";
+import { pack } from "./bytes.js";
 import { begin, redo, step, undo } from "./history.js";
 import { listen } from "./keys.js";
 import { Pad } from "./pad.js";
 import { open, receive } from "./pictures.js";
 import { Reader } from "./reader.js";
 import { sampleButtons } from "./samples.js";
-import { hideSteps, showSteps } from "./seen.js";
+import { hideSteps, pixelsOf, showSteps } from "./seen.js";
 import { recall, remember } from "./settings.js";
 import { SIDE } from "./strokes.js";
 import { verdict } from "./words.js";
@@ -112,6 +113,14 @@ function choose(index) {
   answerView.choose(answer.digits, index);
   showSteps(question.picture, answer.digits, index);
   wrongView.offer(answer.digits[index].seen);
+  offerInside(answer.digits[index].seen);
+}
+
+/** The link to the page that shows the network at work takes this digit with it. @param {string} [seen] */
+async function offerInside(seen = "") {
+  byId("inside").dataset.seen = seen;
+  const pixels = seen && pack(await pixelsOf(seen));
+  if (byId("inside").dataset.seen === seen) byId("inside").href = pixels ? `/inside#${pixels}` : "/inside";
 }
 
 /** @param {string} words */
@@ -121,6 +130,7 @@ function clearAnswer(words) {
   answerView.clear(words);
   hideSteps();
   wrongView.offer();
+  offerInside();
 }
 
 /** @param {string} sentence   empty: there is no problem any more */

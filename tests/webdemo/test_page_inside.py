@@ -1,0 +1,290 @@
+"""The page that shows the network at work, in a real browser: what it shows is what the engine computes."""
+
+import base64
+
+import numpy as np
+import pytest
+
+from nncore.cells import backward_cell, forward_cell
+from nncore.explain import Explanation
+from nncore.layers.activations import softmax
+from nncore.optimizers import SGD
+from nncore.sequential import Sequential
+from tests.webdemo.browser import SEVEN, THREE, Page
+from webdemo.app import WEIGHTS
+
+
+class Inside:
+    """The page at /inside."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def open(self, address: str = "inside") -> None:
+        self.page.driver.get("about:blank")  # another fragment alone would not load the page
+        self.page.driver.get(self.page.server.address + address)
+        self.page.wait(lambda: self.page.text("title"), "the network's work")
+
+    @property
+    def count(self) -> int:
+        return int(self.page.find("position").get_attribute("max")) + 1
+
+    @property
+    def position(self) -> int:
+        return int(self.page.find("position").get_attribute("value"))
+
+    def go(self, position: int) -> None:
+        self.page.script(
+            "const [slider, to] = arguments; slider.value = to; slider.dispatchEvent(new Event('input'))",
+            self.page.find("position"),
+            position,
+        )
+
+    def say(self, label: int) -> None:
+        """What the digit should have been."""
+        before = self.page.text("loss")
+        self.page.script(f"document.querySelectorAll('#labels button')[{label}].click()")
+        self.page.wait(lambda: self.page.text("loss") != before, "another loss")
+
+    def click(self, at: list[int], sheet: list[int]) -> None:
+        """Click on a number of the picture that is shown; `sheet` is the shape of its numbers."""
+        canvas = self.page.driver.find_element("css selector", ".step:not([hidden]) canvas")
+        x, y = self.page.driver.execute_async_script(
+            """const [at, shape, done] = arguments;
+            import("/static/js/maps.js").then(({ placeOf, sheetOf }) => done(placeOf(sheetOf(shape), at)));""",
+            at,
+            sheet,
+        )
+        self.page.script(
+            """const [canvas, x, y] = arguments;
+            const box = canvas.getBoundingClientRect();
+            const clientX = box.left + ((x + 0.5) * box.width) / canvas.width;
+            const clientY = box.top + ((y + 0.5) * box.height) / canvas.height;
+            document.getElementById("cell-result").replaceChildren();
+            canvas.dispatchEvent(new MouseEvent("click", { clientX, clientY, bubbles: true }));""",
+            canvas,
+            x,
+            y,
+        )
+
+    def value(self) -> float:
+        self.page.wait(lambda: self.page.script("return !!document.getElementById('cell-value')"), "the number")
+        return float(self.page.text("cell-value").replace("−", "-"))
+
+    def image(self) -> np.ndarray:
+        """The digit in the address."""
+        fragment = self.page.script("return location.hash.slice(1)")
+        return np.frombuffer(base64.b64decode(fragment), np.uint8).reshape(28, 28)
+
+    def shares(self, column: int) -> list[float]:
+        texts = self.page.script(
+            """const rows = [...document.querySelectorAll(".step:not([hidden]) tbody tr")];
+            return rows.map((row) => row.children[arguments[0]].textContent)""",
+            column,
+        )
+        return [float(text.split()[0]) / 100 for text in texts]
+
+
+@pytest.fixture
+def inside(page: Page) -> Inside:
+    inside = Inside(page)
+    inside.open()
+    return inside
+
+
+@pytest.fixture(scope="module")
+def network() -> Sequential:
+    return Sequential.load(WEIGHTS)
+
+
+def test_the_digit_just_drawn_is_looked_into(page: Page):
+    page.draw(THREE)
+    page.wait_for("digit", "3")
+    page.wait(lambda: "#" in page.find("inside").get_attribute("href"), "the link to take the digit with it")
+    page.click("inside")
+    page.wait(lambda: page.script("return document.getElementById('said')?.textContent"), "the page")
+    assert page.text("said").startswith("It reads a 3, with ")
+    assert page.script("return document.querySelectorAll('.step').length") > 10
+    page.driver.find_element("link text", "← Draw").click()
+    page.wait(lambda: page.text("verdict"), "the way back")
+
+
+def test_numbers_of_random_cells_are_the_engines(inside: Inside, network, rng):
+    inside.say(2)
+    explanation = Explanation(network, inside.image())
+    explanation.trace_back(2)
+    layers = len(network.layers)
+    for number in range(layers):
+        for position, tell, shape in (
+            (1 + number, forward_cell, network.shapes[number + 1]),
+            (2 + 2 * layers - number, backward_cell, network.shapes[number]),
+        ):
+            at = [int(rng.integers(length)) for length in shape]
+            inside.go(position)
+            inside.click(at, list(shape))
+            cell = tell(explanation, number, tuple(at))
+            where = f"{inside.page.text('title')} {at}"
+            assert inside.value() == pytest.approx(cell.value, rel=2e-5, abs=1e-9), where
+            shown = inside.page.text("cell-result")
+            assert str(cell.inputs.size) in shown.replace(",", "") or cell.rule != "weighted sum", where
+
+
+def test_the_step_is_one_of_sgd(inside: Inside, network):
+    page = inside.page
+    inside.say(1)
+    inside.go(inside.count - 1)
+    before, after = inside.shares(1), inside.shares(2)
+    explanation = Explanation(network, inside.image())
+    explanation.trace_back(1)
+    np.testing.assert_allclose(before, explanation.probabilities, atol=0.0006)
+    np.testing.assert_allclose(after, explanation.step(0.001), atol=0.0006)
+    learned = Sequential.load(WEIGHTS)  # the same by hand, and as the network then predicts
+    again = Explanation(network, inside.image())
+    again.trace_back(1)
+    SGD(0.001).step(learned.parameters(), again.network.gradients())
+    np.testing.assert_allclose(after, softmax(learned.predict(again.outputs[0]))[0], atol=0.0006)
+    assert after[1] > before[1]
+    page.screenshot("inside-step")
+    page.script("const r = document.getElementById('rate'); r.value = -5; r.dispatchEvent(new Event('change'))")
+    page.wait(lambda: inside.shares(2) != after, "a smaller step")
+    np.testing.assert_allclose(inside.shares(2), again.step(1e-5), atol=0.0006)
+
+
+def test_through_and_back_by_keyboard(inside: Inside):
+    from selenium.webdriver import Keys
+
+    page, titles = inside.page, []
+    for position in range(inside.count):
+        assert inside.position == position
+        titles.append(page.text("title"))
+        assert page.script("return document.querySelectorAll('.step:not([hidden])').length") == 1
+        page.press(Keys.ARROW_RIGHT)
+    assert titles[0] == "The pixels"
+    assert titles[-1] == "One step of learning"
+    assert sum(title.startswith("Forward: Conv2D") for title in titles) == sum("Backward: Conv2D" in t for t in titles)
+    assert inside.position == inside.count - 1
+    for title in reversed(titles):
+        assert page.text("title") == title
+        page.press(Keys.ARROW_LEFT)
+    assert inside.position == 0
+    page.press(Keys.END)
+    assert inside.position == inside.count - 1
+    page.press(Keys.HOME)
+    assert inside.position == 0
+    page.press(Keys.SPACE)
+    assert page.text("play-word") == "Pause"
+    page.wait(lambda: inside.position >= 2, "the steps to be played")
+    page.press(Keys.SPACE)
+    stopped = inside.position
+    assert page.text("play-word") == "Play"
+    page.press(Keys.ARROW_RIGHT)
+    assert inside.position == stopped + 1
+
+
+def test_a_number_may_be_named_by_keyboard(inside: Inside, network):
+    from selenium.webdriver import Keys
+
+    page = inside.page
+    inside.go(4)
+    for name, value in (("row", "3"), ("column", "7"), ("channel", "11")):
+        page.find(name).clear()
+        page.find(name).send_keys(value)
+    page.press(Keys.ENTER)
+    expected = Explanation(network, inside.image()).outputs[4][0][3, 7, 11]
+    assert inside.value() == pytest.approx(expected, rel=2e-5)
+    assert inside.position == 4
+    page.find("row").send_keys(Keys.ARROW_UP)  # which is the field's own key
+    assert inside.position == 4
+
+
+def test_the_steps_change_sixty_times_a_second(inside: Inside):
+    """Measured over the whole way, a step each frame, which is more than anybody plays."""
+    measure = """const [done] = arguments;
+        const times = [];
+        let [left, own, last] = [100, 0, 0];
+        requestAnimationFrame(function frame(now) {
+          if (last) times.push(now - last);
+          last = now;
+          const began = performance.now();
+          const key = left > 50 ? "ArrowRight" : "ArrowLeft";
+          document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+          document.body.offsetHeight; // makes the browser lay the page out
+          own = Math.max(own, performance.now() - began);
+          if (--left) requestAnimationFrame(frame);
+          else done([times.sort((a, b) => a - b), own]);
+        });"""
+    attempts = []
+    for _ in range(4):  # other programs may take the processor for a moment
+        times, longest = inside.page.driver.execute_async_script(measure)
+        attempts.append((times[len(times) // 2], times[int(0.95 * len(times))], longest))
+    print("median, 95th of a hundred, longest own work, in ms:", attempts)
+    assert min(attempt[0] for attempt in attempts) < 17.5
+
+
+def test_what_confuses_it(inside: Inside):
+    page = inside.page
+    page.draw(SEVEN)
+    page.wait(lambda: "hurts" in page.text("occlusion-words") or "Nothing hangs" in page.text("occlusion-words"), "it")
+    page.wait(lambda: page.text("nearest-words").startswith(("The nearest", "MNIST is not")), "them", patience=60)
+
+
+def test_code_stands_beside_each_layer(inside: Inside):
+    texts = inside.page.script("return [...document.querySelectorAll('.code')].map((each) => each.textContent)")
+    assert len(texts) == inside.count - 4
+    assert any("nncore/kernels/reference.py" in text and "def conv2d(" in text for text in texts)
+    assert any("nncore/layers/pool.py" in text and "def backward(" in text for text in texts)
+
+
+def test_a_picture_without_a_digit_and_a_server_that_is_gone(inside: Inside):
+    page = inside.page
+    page.expected_errors = ("/api/explain", "ERR_CONNECTION_REFUSED")
+    page.server.stop()
+    try:
+        page.script("document.querySelectorAll('#labels button')[5].click()")
+        page.wait_for_problem("does not answer")
+    finally:
+        page.server.start()
+    page.script("document.querySelectorAll('#labels button')[4].click()")
+    page.wait(lambda: not page.problem(), "the problem to go")
+
+
+def test_an_address_that_holds_no_digit(inside: Inside):
+    inside.open("inside#nonsense")
+    assert inside.page.text("said").startswith("It reads a 7")
+
+
+@pytest.mark.parametrize(("width", "theme"), [(320, "light"), (320, "dark"), (768, "light"), (1280, "dark")])
+def test_no_width_needs_to_be_scrolled_sideways(page: Page, width, theme):
+    inside = Inside(page)
+    page.look(width, 900 if width > 700 else 667, phone=width < 1000, prefers_color_scheme=theme)
+    inside.open()
+    last = inside.count - 1
+    for position in (4, last // 2 + 1, last // 2 + 2, last - 1, last):
+        inside.go(position)
+        if not page.script("return document.getElementById('cell').hidden"):
+            page.script("document.querySelector('#cell button').click()")
+            inside.value()
+        assert page.script("return document.documentElement.scrollWidth") == width, position
+        if position in (4, last // 2 + 1, last - 1):
+            page.screenshot(f"inside-{width}-{theme}-{position}")
+    assert page.script("return visualViewport.width") == width
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious(page: Page, theme):
+    inside = Inside(page)
+    page.look(prefers_color_scheme=theme, prefers_reduced_motion="reduce")
+    inside.open()
+    for position in (4, inside.count // 2, inside.count - 1):
+        inside.go(position)
+        if not page.script("return document.getElementById('cell').hidden"):
+            page.script("document.querySelector('#cell button').click()")
+            page.script("document.querySelectorAll('details').forEach((each) => (each.open = true))")
+            inside.value()
+        assert page.axe() == []
+
+
+def test_nothing_is_inline_and_nothing_comes_from_elsewhere(inside: Inside):
+    loaded = inside.page.script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+    assert len(loaded) > 10
+    assert all(name.startswith((inside.page.server.address, "data:", "blob:")) for name in loaded)

@@ -1,0 +1,158 @@
+// Where one number comes from: what went in, the weights, the products, the sum.
+
+import { number } from "./story.js";
+
+const MOST_TERMS = 12; // of a long sum, the largest are shown
+
+/**
+ * @typedef {object} Cell   as /api/explain has it
+ * @property {string} rule
+ * @property {number} value
+ * @property {boolean} backward
+ * @property {any[]} inputs
+ * @property {any[] | null} weights
+ * @property {number} bias
+ * @property {number | null} sum
+ * @property {Record<string, number>} numbers
+ * @property {number[] | null} chosen
+ * @property {number[] | null} corner
+ */
+
+/** @param {string} tag @param {string} [className] @param {...(Node | string)} inside */
+export function make(tag, className = "", ...inside) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  element.append(...inside);
+  return element;
+}
+
+/** @param {...(Node | string)} inside */
+const p = (...inside) => make("p", "", ...inside);
+
+/** @param {Cell} cell @returns {HTMLElement[]} */
+export function cellView(cell) {
+  const value = make("p", "value", "= ");
+  const shown = make("strong", "", number(cell.value, 6));
+  shown.id = "cell-value";
+  value.append(shown);
+  return [...working(cell), value];
+}
+
+/** @param {Cell} cell @returns {HTMLElement[]} */
+function working(cell) {
+  const { rule, inputs, numbers: n } = cell;
+  const x = number(inputs[0]?.length === undefined ? (inputs[0] ?? 0) : 0);
+  switch (rule) {
+    case "weighted sum":
+      return weightedSum(cell);
+    case "normalised":
+      return [
+        p(`(input − mean) ÷ √(variance + ε) × γ + β, with γ and β learned, mean and variance of many digits:`),
+        p(`(${x} − ${bracketed(n.mean)}) ÷ √(${number(n.variance)} + ${number(n.epsilon)}) × ${bracketed(n.gamma)} + ${bracketed(n.beta)}`),
+      ];
+    case "largest":
+      return [p("The largest of this window:"), grid(inputs, "window", cell.chosen)];
+    case "winner":
+      return [
+        p(`The gradient above is ${number(n.dy)}. Of this window the framed number won, and only it gets that:`),
+        grid(inputs, "window", cell.chosen),
+      ];
+    case "gate":
+      return [
+        n.y > 0
+          ? p(`The number here was ${number(n.y)}, above zero: the gate is open, and ${x} passes.`)
+          : p(`The number here was cut off to zero: the gate is shut, and ${x} does not pass.`),
+      ];
+    case "function":
+      return [p(`From the one number below: ${x}`)];
+    case "same":
+      return [p(`The same number as before: ${x}`)];
+    default:
+      return [p("How this one is computed, the lines below tell.")];
+  }
+}
+
+/** @param {Cell} cell @returns {HTMLElement[]} */
+function weightedSum(cell) {
+  const { inputs, weights, bias, sum, backward } = cell;
+  const what = backward ? "gradient" : "number";
+  const from = backward ? "from above" : "from below";
+  const ending = bias ? ` + bias ${bracketed(bias)}` : "";
+  if (inputs[0].length === undefined || inputs[0][0].length === undefined) {
+    const flat = inputs.flat();
+    const story = p(`${count(flat.length, what)} ${from}, ${flat.length > 1 ? "each times its" : "times a"} weight:`);
+    const total = p(`Sum of the products: ${number(sum)}${ending}`);
+    return flat.length > 1 ? [story, terms(flat, weights.flat()), total] : [story, terms(flat, weights.flat())];
+  }
+  const [height, width, channels] = [inputs.length, inputs[0].length, inputs[0][0].length];
+  const pick = (array, channel) => array.map((row) => row.map((each) => each[channel]));
+  const shares = Array.from({ length: channels }, (_, channel) => {
+    const [a, w] = [pick(inputs, channel), pick(weights, channel)];
+    return a.flatMap((row, i) => row.map((each, j) => each * w[i][j])).reduce((total, each) => total + each, 0);
+  });
+  const grids = make("div", "products");
+  const show = (channel) => {
+    const [a, w] = [pick(inputs, channel), pick(weights, channel)];
+    const products = a.map((row, i) => row.map((each, j) => each * w[i][j]));
+    grids.replaceChildren(
+      grid(a, backward ? "gradient" : "patch"),
+      make("span", "sign", "×"),
+      grid(w, "kernel"),
+      make("span", "sign", "="),
+      grid(products, `products, sum ${number(shares[channel])}`),
+    );
+  };
+  const order = [...shares.keys()].sort((a, b) => Math.abs(shares[b]) - Math.abs(shares[a]));
+  show(order[0]);
+  const size = `${height} × ${width}${channels > 1 ? ` × ${channels}` : ""}`;
+  const story = p(`A window of ${size} ${what}s ${from}, each times its weight: ${count(height * width * channels, "product")}.`);
+  const total = p(`Sum of the products: ${number(sum)}${ending}`);
+  return channels > 1 ? [story, picker(order, shares, show), grids, total] : [story, grids, total];
+}
+
+/** Chooses one of many maps below, those first that matter most here. */
+function picker(order, shares, onChoose) {
+  const select = make("select", "form-select");
+  select.append(...order.map((channel) => new Option(`map ${channel}: adds ${number(shares[channel])}`, String(channel))));
+  select.addEventListener("change", () => onChoose(Number(select.value)));
+  return make("label", "picker", "Seen in ", select);
+}
+
+/** The largest terms of a sum, and what the rest comes to. @param {number[]} inputs @param {number[]} weights */
+function terms(inputs, weights) {
+  const products = inputs.map((each, i) => each * weights[i]);
+  const order = [...products.keys()].sort((a, b) => Math.abs(products[b]) - Math.abs(products[a]));
+  const head = make("tr", "", ...["unit", "number", "weight", "product"].map((word) => make("th", "", word)));
+  const rows = order.slice(0, MOST_TERMS).map((i) => {
+    const cells = [String(i), number(inputs[i]), number(weights[i]), number(products[i])];
+    return make("tr", "", ...cells.map((text) => make("td", "", text)));
+  });
+  const rest = order.slice(MOST_TERMS);
+  if (rest.length) {
+    const left = number(rest.reduce((total, i) => total + products[i], 0));
+    const words = make("td", "", `the ${rest.length.toLocaleString("en")} others`);
+    words.colSpan = 3;
+    rows.push(make("tr", "rest", words, make("td", "", left)));
+  }
+  return make("table", "terms", make("thead", "", head), make("tbody", "", ...rows));
+}
+
+/** A window of numbers, coloured by their size. @param {number[][]} rows @param {string} name @param {number[] | null} [chosen] */
+function grid(rows, name, chosen = null) {
+  const largest = Math.max(...rows.flat().map(Math.abs)) || 1;
+  const body = rows.map((row, i) =>
+    make("tr", "", ...row.map((each, j) => {
+      const cell = make("td", chosen && chosen[0] === i && chosen[1] === j ? "chosen" : "", number(each, 3));
+      cell.style.setProperty("--share", `${Math.round((55 * Math.abs(each)) / largest)}%`);
+      if (each < 0) cell.classList.add("negative");
+      return cell;
+    })),
+  );
+  return make("table", "grid", make("caption", "", name), make("tbody", "", ...body));
+}
+
+/** @param {number} n @param {string} thing */
+const count = (n, thing) => `${n.toLocaleString("en")} ${thing}${n === 1 ? "" : "s"}`;
+
+/** @param {number} value */
+const bracketed = (value) => (value < 0 ? `(${number(value)})` : number(value));
