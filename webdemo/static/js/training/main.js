@@ -146,9 +146,20 @@ function drawCurves() {
   curves.show(shown, looked !== null && known.get(looked)?.snapshots.length ? timeline.epoch : null);
 }
 
+/** What was measured after the epoch that the slider is at, in words. */
+function measured({ history }) {
+  const row = history.epoch.indexOf(timeline.epoch);
+  if (row < 0) return "";
+  const [share, loss] = ["accuracy", "loss"].map((what) => [history[`validation_${what}`][row], history[`train_${what}`][row]]);
+  if ([...share, ...loss].includes(null)) return "";
+  const told = [0, 1].map((i) => `${(100 * share[i]).toFixed(1)} % correct, loss ${loss[i].toFixed(3)}`);
+  return `Images held out: ${told[0]}. Images it learned from, meanwhile: ${told[1]}.`;
+}
+
 /** Show the epoch that the slider is at; while it is asked for, what was shown stays. */
 async function showSnapshot() {
   const [name, epoch] = [looked, timeline.epoch];
+  byId("measured").textContent = known.has(name) ? measured(known.get(name)) : "";
   if (epoch === null) byId("snapshot").hidden = true;
   if (name === null || epoch === null) return;
   try {

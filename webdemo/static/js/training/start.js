@@ -35,10 +35,12 @@ export class StartForm {
   }
 
   /** @param {import("./client.js").Overview} overview */
-  show({ training: { running, stopping, refused } }) {
+  show({ runs, training: { running, stopping, refused } }) {
+    const isDone = runs.some(({ name, state }) => name === running && state === "finished");
     byId("start").disabled = Boolean(running || refused);
     byId("stop").disabled = !running || stopping;
-    const doing = stopping ? `Stopping ${running}: it saves what it has learned.` : `Learning: ${running}`;
+    const learning = isDone ? `${running} is tested, and its pictures are drawn.` : `Learning: ${running}`;
+    const doing = stopping ? `Stopping ${running}: it saves what it has learned.` : learning;
     const words = refused ? `${refused[0].toUpperCase()}${refused.slice(1)}.` : running ? doing : "";
     if (this.#note.textContent !== words) this.#note.textContent = words;
   }
