@@ -260,6 +260,26 @@ def test_it_fits_and_axe_finds_nothing_serious(page: TrainingPage, runs: Path, t
         page.screenshot(f"training-{width}-{theme}")
 
 
+def test_a_refusal_is_told_until_it_is_closed_and_a_server_that_is_gone_until_it_is_back(
+    page: TrainingPage, runs: Path
+):
+    page.expected_errors = ("409", "ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE")
+    make_run(runs, "run", epochs=3, done=1)
+    page.open()
+    resume = page.wait(lambda: page.item("run", "Go on with"), "the button")
+    page.script("clearTimeout = () => {}; window.setTimeout = () => {}")  # the page asks no more
+    set_status(runs / "run", "finished")
+    resume.click()
+    page.wait_for_problem("Only a run that was stopped can go on")
+    page.click("problem-close")
+    page.wait(lambda: not page.problem(), "the words to go")
+    page.open()
+    page.server.stop()
+    page.wait_for_problem("The server does not answer.")
+    page.server.start()
+    page.wait(lambda: not page.problem(), "the words to go")
+
+
 def test_where_trainings_are_not_allowed_it_says_so(chromium: Any, weights: Path, runs: Path):
     make_run(runs, "stopped", epochs=3, done=1)
     server = Server(create_app(weights, runs=runs))

@@ -182,6 +182,6 @@ async function showSnapshot() {
   }
 }
 
-byId("problem-close").addEventListener("click", () => (byId("problem").hidden = true));
+byId("problem-close").addEventListener("click", () => [...problems.keys()].forEach((kind) => problem(kind, "")));
 document.addEventListener("visibilitychange", () => document.hidden || poll());
 poll();
