@@ -18,7 +18,7 @@ class L2Pool2D(_Pool2D):
     derivative; it is taken as 0.
 
     Source: Sermanet, Chintala & LeCun 2012, "Convolutional neural networks applied to house numbers digit
-    classification", section 2.2.
+    classification", on Lp pooling.
     """
 
     def forward(self, x: Array, training: bool = False) -> Array:
