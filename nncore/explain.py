@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nncore import kernels
 from nncore.errors import OptionError, ShapeError
 from nncore.layers import BatchNorm, Conv2D, Dropout, Layer
 from nncore.layers.activations import softmax
@@ -93,8 +94,9 @@ class Explanation:
         loss = SoftmaxCrossEntropy()
         self.loss = loss.forward(self.outputs[-1], np.array([label]))
         self.gradients = [loss.backward()]
-        for layer in reversed(self.network.layers):
-            self.gradients.insert(0, layer.backward(self.gradients[0]))
+        with kernels.without_waiting():
+            for layer in reversed(self.network.layers):
+                self.gradients.insert(0, layer.backward(self.gradients[0]))
 
     def step(self, learning_rate: float) -> Array:
         """The probabilities (classes,) after one step of plain SGD against the gradient of this digit's loss.
@@ -104,13 +106,15 @@ class Explanation:
         if not self.gradients:
             raise OptionError("step needs a gradient: call trace_back first")
         SGD(learning_rate, momentum=0).step(self.network.parameters(), self.network.gradients())
-        after: Array = softmax(self.network.forward(self.outputs[0]))[0]
+        with kernels.without_waiting():
+            after: Array = softmax(self.network.forward(self.outputs[0]))[0]
         return after
 
     def _forward(self, x: Array) -> Array:
         self.outputs = [self.network.batch(x)]
-        for layer in self.network.layers:
-            self.outputs.append(layer.forward(self.outputs[-1], training=True))
+        with kernels.without_waiting():  # NumPy is through with one digit long before Numba has compiled anything
+            for layer in self.network.layers:
+                self.outputs.append(layer.forward(self.outputs[-1], training=True))
         probabilities: Array = softmax(self.outputs[-1])[0]
         return probabilities
 

@@ -123,7 +123,7 @@ def answer_to(question: Question, reader: DigitReader, nearest: NearestDigits) -
     }
     if "maps" in parts:
         answer["maps"] = [packed_map(output[0]) for output in explanation.outputs]
-    if question.cell is not None or parts & {"gradients", "step"}:
+    if parts & {"gradients", "step"} or (question.cell or {}).get("backward"):
         explanation.trace_back(label)
         answer["label"], answer["loss"] = label, explanation.loss
     if "gradients" in parts:

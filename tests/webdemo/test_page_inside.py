@@ -51,7 +51,7 @@ class Inside:
         canvas = self.page.driver.find_element("css selector", ".step:not([hidden]) canvas")
         x, y = self.page.driver.execute_async_script(
             """const [at, shape, done] = arguments;
-            import("/static/js/maps.js").then(({ placeOf, sheetOf }) => done(placeOf(sheetOf(shape), at)));""",
+            import("/static/js/inside/maps.js").then(({ placeOf, sheetOf }) => done(placeOf(sheetOf(shape), at)));""",
             at,
             sheet,
         )
@@ -214,11 +214,31 @@ def test_the_steps_change_sixty_times_a_second(inside: Inside):
           else done([times.sort((a, b) => a - b), own]);
         });"""
     attempts = []
-    for _ in range(4):  # other programs may take the processor for a moment
+    while len(attempts) < 5 and not (attempts and attempts[-1][1] < 17.5):  # other programs may take the processor
         times, longest = inside.page.driver.execute_async_script(measure)
         attempts.append((times[len(times) // 2], times[int(0.95 * len(times))], longest))
-    print("median, 95th of a hundred, longest own work, in ms:", attempts)
-    assert min(attempt[0] for attempt in attempts) < 17.5
+    print("median, 95th of a hundred frames, longest own work, in ms:", attempts)
+    assert min(median for median, _, _ in attempts) < 17.5
+
+
+def test_the_server_answers_within_a_tenth_of_a_second(inside: Inside):
+    """Forward, back and a step, all maps and gradients included, as the browser sees it."""
+    times = inside.page.driver.execute_async_script(
+        """const [pixels, done] = arguments, times = [];
+        (async () => {
+        for (let i = 0; i < 12; i++) {
+          const began = performance.now();
+          const body = JSON.stringify({ pixels, label: i % 10 });
+          const headers = { "Content-Type": "application/json" };
+          await (await fetch("/api/explain", { method: "POST", headers, body })).text();
+          times.push(performance.now() - began);
+        }
+        done(times.sort((a, b) => a - b));
+        })();""",
+        inside.page.script("return location.hash.slice(1)"),
+    )
+    print("ms until /api/explain has answered:", times)
+    assert times[0] < 100
 
 
 def test_what_confuses_it(inside: Inside):
@@ -235,7 +255,7 @@ def test_code_stands_beside_each_layer(inside: Inside):
     assert any("nncore/layers/pool.py" in text and "def backward(" in text for text in texts)
 
 
-def test_a_picture_without_a_digit_and_a_server_that_is_gone(inside: Inside):
+def test_a_server_that_is_gone_and_comes_back(inside: Inside):
     page = inside.page
     page.expected_errors = ("/api/explain", "ERR_CONNECTION_REFUSED")
     page.server.stop()
@@ -244,8 +264,42 @@ def test_a_picture_without_a_digit_and_a_server_that_is_gone(inside: Inside):
         page.wait_for_problem("does not answer")
     finally:
         page.server.start()
-    page.script("document.querySelectorAll('#labels button')[4].click()")
-    page.wait(lambda: not page.problem(), "the problem to go")
+    page.wait(lambda: not page.problem(), "the problem to go by itself")
+    page.wait(lambda: chosen(page) == "5", "the answer")
+
+
+def chosen(page: Page) -> str:
+    return str(page.script("return document.querySelector('#labels [aria-pressed=true]').textContent"))
+
+
+def test_a_label_given_while_the_digit_is_still_asked_about_belongs_to_it(inside: Inside):
+    page = inside.page
+    page.script(
+        """document.querySelector('[aria-label="Try a 3"]').click();
+        document.querySelectorAll('#labels button')[8].click();"""
+    )
+    page.wait(lambda: page.text("said").startswith("It reads a 3"), "the digit")
+    assert chosen(page) == "8"
+    page.sample("a 2")
+    page.wait(lambda: page.text("said").startswith("It reads a 2"), "the next digit")
+    assert chosen(page) == "2"  # what was said of the one before is forgotten
+
+
+def test_jumps_to_each_part_of_the_way(inside: Inside):
+    page = inside.page
+    titles = []
+    for jump in page.driver.find_elements("css selector", "#jumps button"):
+        jump.click()
+        assert jump.get_attribute("aria-current") == "step"
+        titles.append(page.text("title").partition(":")[0])
+    assert titles == [
+        "The pixels",
+        "Forward",
+        "Forward",
+        "The loss and its gradient",
+        "Backward",
+        "One step of learning",
+    ]
 
 
 def test_an_address_that_holds_no_digit(inside: Inside):

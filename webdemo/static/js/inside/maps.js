@@ -1,6 +1,6 @@
 // The numbers of a layer as one picture: its maps side by side, each number a pixel.
 
-import { unpack } from "./bytes.js";
+import { pack, unpack } from "../bytes.js";
 
 const WIDE = 1.6; // how much wider than high a picture should be
 const HALF = 127; // steps from 0 to the largest number
@@ -81,6 +81,12 @@ function palette(colour) {
   const colours = new Uint8ClampedArray(4 * 256);
   for (let step = -HALF; step <= HALF; step++) colours.set([...colour(step / HALF), 255], 4 * (step & 255));
   return colours;
+}
+
+/** One map of several. @param {PackedMap} map @param {number} channel @returns {PackedMap} */
+export function one({ shape: [height, width, channels], data, ...others }, channel) {
+  const steps = unpack(data).filter((_, i) => i % channels === channel);
+  return { ...others, shape: [height, width, 1], data: pack(steps) };
 }
 
 /** @param {HTMLCanvasElement} canvas @param {PackedMap} map @param {boolean} [isPicture]   grey, as pixels are */

@@ -1,9 +1,9 @@
 // What the answer hangs on: the digit with a part hidden, and the training digits that are most like it.
 
-import { unpack } from "./bytes.js";
+import { unpack } from "../bytes.js";
 import { make } from "./cell.js";
 import { className } from "./story.js";
-import { percent } from "./words.js";
+import { percent } from "../words.js";
 
 const SIDE = 28;
 const PIXEL = 10; // of the screen, for each pixel of the digit

@@ -1,28 +1,31 @@
 // The page that shows the network at work on one digit: what is asked of the server, and when.
 
-import { pack, unpack } from "./bytes.js";
+import { pack, unpack } from "../bytes.js";
 import { cellView } from "./cell.js";
-import { Problem, explain } from "./client.js";
+import { Problem, explain } from "../client.js";
 import { paintDigit, showNearest, showOcclusion } from "./confusion.js";
-import { Pad } from "./pad.js";
+import { Pad } from "../pad.js";
 import { Player } from "./player.js";
-import { SAMPLES, sampleButtons } from "./samples.js";
+import { SAMPLES, sampleButtons } from "../samples.js";
 import { Stage } from "./stage.js";
 import { className, number } from "./story.js";
-import { percent } from "./words.js";
+import { percent } from "../words.js";
 
 const PEN = 16;
 const PIXELS = 28 * 28;
 const REST = 400; // milliseconds until the slower answers are asked for
 const AGAIN = 1500; // and until those that were not ready are asked for again
+const POLL = 2000; // and until a server that was gone is asked again
 
 const byId = (id) => document.getElementById(id);
 
-/** @type {readonly import("./strokes.js").Mark[]} */
+/** @type {readonly import("../strokes.js").Mark[]} */
 let marks = [];
 let state = null; // all that the server has told of this digit
 /** @type {number | null} what the digit should have been, if the visitor has said so */
 let label = null;
+/** @type {{digit: {image: string} | {pixels: string}, parts: string[]} | null} what is asked and not answered */
+let pending = null;
 let newest = 0; // counts the questions: an answer to an older one comes too late
 let newestCell = 0;
 let later = 0;
@@ -35,8 +38,9 @@ const pad = new Pad(byId("pad"), {
 const stage = new Stage((step, at) => choose(at));
 const player = new Player(show);
 const rate = byId("rate");
+const jumps = [...document.querySelectorAll("#jumps button")];
 
-/** @param {readonly import("./strokes.js").Mark[]} next   what is on the pad */
+/** @param {readonly import("../strokes.js").Mark[]} next   what is on the pad */
 function draw(next) {
   marks = next;
   pad.show(marks);
@@ -48,23 +52,34 @@ function draw(next) {
 /** Another digit. @param {{image: string} | {pixels: string}} digit */
 function askAnew(digit) {
   label = null;
-  ask(digit, ["maps", "gradients", "step", ...(state ? [] : ["code"])]);
+  pending = { digit, parts: ["maps", "gradients", "step", ...(state ? [] : ["code"])] };
+  ask();
 }
 
-/** @param {object} digit @param {string[]} parts */
-async function ask(digit, parts) {
+/** The same digit, or the one that is not answered yet, with another label or learning rate. @param {string[]} parts */
+function askAgain(parts) {
+  const { digit, parts: others } = pending ?? { digit: { pixels: state.pixels }, parts: [] };
+  pending = { digit, parts: [...new Set([...others, ...parts])] };
+  ask();
+}
+
+async function ask() {
   const mine = ++newest;
   clearTimeout(later);
+  const { digit, parts } = pending;
+  const settings = { learning_rate: learningRate(), ...(label === null ? {} : { label }) };
   try {
-    const answer = await explain({ ...digit, ...(label === null ? {} : { label }), learning_rate: learningRate(), parts });
+    const answer = await explain({ ...digit, ...settings, parts });
     if (mine !== newest) return;
+    pending = null;
     showProblem("");
     receive(answer);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     if (mine !== newest) return;
     showProblem(problem.message);
-    if (problem.retryAfter) later = setTimeout(() => ask(digit, parts), 1000 * problem.retryAfter);
+    if (problem.gone || problem.retryAfter) later = setTimeout(ask, 1000 * problem.retryAfter || POLL);
+    else pending = null;
   }
 }
 
@@ -83,7 +98,7 @@ function receive(answer) {
   if (first) player.start(stage.count);
   else player.show(player.position);
   showAnswer();
-  later = setTimeout(() => askMore(), REST);
+  later = setTimeout(askMore, REST);
 }
 
 /** What takes longer, once the visitor rests. */
@@ -94,10 +109,10 @@ async function askMore() {
     if (mine !== newest) return;
     showOcclusion(answer.pixels, answer.occlusion);
     showNearest(answer.nearest);
-    if (answer.nearest.status === "preparing") later = setTimeout(() => askMore(), AGAIN);
+    if (answer.nearest.status === "preparing") later = setTimeout(askMore, AGAIN);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    if (mine === newest && problem.retryAfter) later = setTimeout(() => askMore(), 1000 * problem.retryAfter);
+    if (mine === newest) later = setTimeout(askMore, 1000 * problem.retryAfter || POLL);
   }
 }
 
@@ -119,7 +134,7 @@ function labelButton(i) {
   button.setAttribute("aria-label", className(i));
   button.addEventListener("click", () => {
     label = i;
-    ask({ pixels: state.pixels }, ["gradients", "step"]);
+    askAgain(["gradients", "step"]);
   });
   return button;
 }
@@ -129,6 +144,7 @@ function show(position) {
   const step = stage.show(position);
   byId("title").textContent = step.title;
   byId("position").setAttribute("aria-valuetext", `${position + 1}: ${step.title}`);
+  for (const jump of jumps) jump.setAttribute("aria-current", jump.dataset.kind === step.kind ? "step" : "false");
   stage.frame(null);
   newestCell++;
   byId("cell-result").replaceChildren();
@@ -159,12 +175,15 @@ async function choose(at) {
   const cell = { layer: step.layer.name, at, backward: step.kind === "backward" };
   try {
     const answer = await explain({ pixels: state.pixels, label: state.label, parts: [], cell });
-    if (mine === newestCell) byId("cell-result").replaceChildren(...cellView(answer.cell));
+    if (mine === newestCell) byId("cell-result").replaceChildren(...cellView(answer.cell, sourceOf(step)));
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     showProblem(problem.message);
   }
 }
+
+/** What a step computes from: the map below, or the gradient above. @param {import("./story.js").Step} step */
+const sourceOf = ({ kind, map }) => (kind === "forward" ? state.maps[map - 1] : state.gradients[map + 1]);
 
 /** @param {string} sentence   empty: there is no problem any more */
 function showProblem(sentence) {
@@ -187,8 +206,9 @@ byId("cell").addEventListener("submit", (event) => {
   const names = stage.shape.length === 1 ? ["channel"] : ["row", "column", "channel"];
   choose(names.map((name) => Number(byId(name).value)));
 });
+for (const jump of jumps) jump.addEventListener("click", () => player.go(stage.first(jump.dataset.kind)));
 rate.addEventListener("input", showRate);
-rate.addEventListener("change", () => ask({ pixels: state.pixels }, ["step"]));
+rate.addEventListener("change", () => askAgain(["step"]));
 
 /** The digit that came with the address, from the page before or from a bookmark. */
 function begin() {

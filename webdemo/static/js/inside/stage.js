@@ -3,9 +3,9 @@
 import { make } from "./cell.js";
 import { cellAt, paintMap, placeOf, sheetOf, sizeOf, strongest } from "./maps.js";
 import { className, number, stepsOf, tuple } from "./story.js";
-import { percent } from "./words.js";
+import { percent } from "../words.js";
 
-const WIDEST = 680; // pixels on the screen
+const [WIDEST, HIGHEST] = [680, 520]; // pixels on the screen
 const LARGEST_PIXEL = 26;
 
 /** @typedef {import("./story.js").Step} Step */
@@ -46,9 +46,15 @@ export class Stage {
       if (step.kind === "probabilities") body.replaceChildren(shares(["probability"], [answer.probabilities]));
       if (step.kind === "loss") body.replaceChildren(lossOf(answer));
       if (step.kind === "update") {
-        body.replaceChildren(shares(["before", "after"], [answer.probabilities, answer.step.after], answer.label));
+        const columns = [answer.probabilities, answer.step.after];
+        body.replaceChildren(lossAfter(answer), shares(["before", "after"], columns, answer.label));
       }
     }
+  }
+
+  /** The first step of a kind. @param {string} kind */
+  first(kind) {
+    return this.#places.findIndex(({ step }) => step.kind === kind);
   }
 
   /** @param {number} position @returns {Step} */
@@ -121,8 +127,8 @@ function factsOf(step, map) {
 
 /** As large on the screen as whole pixels allow. @param {HTMLCanvasElement} canvas @param {any} map @param {string} title */
 function size(canvas, { shape }, title) {
-  const [width] = sizeOf(sheetOf(shape));
-  const scale = Math.max(1, Math.min(LARGEST_PIXEL, Math.floor(WIDEST / width)));
+  const [width, height] = sizeOf(sheetOf(shape));
+  const scale = Math.max(1, Math.min(LARGEST_PIXEL, Math.floor(WIDEST / width), Math.floor(HIGHEST / height)));
   canvas.dataset.shape = JSON.stringify(shape);
   canvas.parentElement.style.width = `${width * scale}px`;
   canvas.setAttribute("aria-label", `${title}: numbers of shape ${tuple(shape)}, as a picture`);
@@ -160,6 +166,12 @@ function lossOf({ probabilities, label, loss }) {
   const sum = make("p", "value", `loss = −log ${number(probabilities[label], 3)} = `, make("strong", "", number(loss)));
   sum.querySelector("strong").id = "loss";
   return make("div", "", sum, make("table", "shares", make("thead", "", head), make("tbody", "", ...rows)));
+}
+
+/** How much a step has helped. */
+function lossAfter({ label, loss, step }) {
+  const after = make("strong", "", number(-Math.log(Math.max(step.after[label], Number.MIN_VALUE))));
+  return make("p", "value", `loss ${number(loss)} → `, after);
 }
 
 /** @param {number} share */

@@ -1,5 +1,6 @@
 // Where one number comes from: what went in, the weights, the products, the sum.
 
+import { one, paintMap } from "./maps.js";
 import { number } from "./story.js";
 
 const MOST_TERMS = 12; // of a long sum, the largest are shown
@@ -9,6 +10,7 @@ const MOST_TERMS = 12; // of a long sum, the largest are shown
  * @property {string} rule
  * @property {number} value
  * @property {boolean} backward
+ * @property {number[]} at
  * @property {any[]} inputs
  * @property {any[] | null} weights
  * @property {number} bias
@@ -29,32 +31,39 @@ export function make(tag, className = "", ...inside) {
 /** @param {...(Node | string)} inside */
 const p = (...inside) => make("p", "", ...inside);
 
-/** @param {Cell} cell @returns {HTMLElement[]} */
-export function cellView(cell) {
+/**
+ * @param {Cell} cell
+ * @param {import("./maps.js").PackedMap} source   the map that its inputs were taken from
+ * @returns {HTMLElement[]}
+ */
+export function cellView(cell, source) {
   const value = make("p", "value", "= ");
   const shown = make("strong", "", number(cell.value, 6));
   shown.id = "cell-value";
   value.append(shown);
-  return [...working(cell), value];
+  return [...working(cell, source), value];
 }
 
-/** @param {Cell} cell @returns {HTMLElement[]} */
-function working(cell) {
+/** @returns {HTMLElement[]} */
+function working(cell, source) {
   const { rule, inputs, numbers: n } = cell;
   const x = number(inputs[0]?.length === undefined ? (inputs[0] ?? 0) : 0);
   switch (rule) {
     case "weighted sum":
-      return weightedSum(cell);
+      return weightedSum(cell, source);
     case "normalised":
       return [
         p(`(input − mean) ÷ √(variance + ε) × γ + β, with γ and β learned, mean and variance of many digits:`),
         p(`(${x} − ${bracketed(n.mean)}) ÷ √(${number(n.variance)} + ${number(n.epsilon)}) × ${bracketed(n.gamma)} + ${bracketed(n.beta)}`),
       ];
     case "largest":
-      return [p("The largest of this window:"), grid(inputs, "window", cell.chosen)];
+      return [
+        p("The largest of this window:"),
+        make("div", "products", windowIn(source, cell, cell.at[2]), grid(inputs, "window", cell.chosen)),
+      ];
     case "winner":
       return [
-        p(`The gradient above is ${number(n.dy)}. Of this window the framed number won, and only it gets that:`),
+        p(`The gradient from above is ${number(n.dy)}. In the forward pass the framed number won this window, so it alone gets that:`),
         grid(inputs, "window", cell.chosen),
       ];
     case "gate":
@@ -72,8 +81,8 @@ function working(cell) {
   }
 }
 
-/** @param {Cell} cell @returns {HTMLElement[]} */
-function weightedSum(cell) {
+/** @returns {HTMLElement[]} */
+function weightedSum(cell, source) {
   const { inputs, weights, bias, sum, backward } = cell;
   const what = backward ? "gradient" : "number";
   const from = backward ? "from above" : "from below";
@@ -95,6 +104,7 @@ function weightedSum(cell) {
     const [a, w] = [pick(inputs, channel), pick(weights, channel)];
     const products = a.map((row, i) => row.map((each, j) => each * w[i][j]));
     grids.replaceChildren(
+      windowIn(source, cell, channel),
       grid(a, backward ? "gradient" : "patch"),
       make("span", "sign", "×"),
       grid(w, "kernel"),
@@ -108,6 +118,23 @@ function weightedSum(cell) {
   const story = p(`A window of ${size} ${what}s ${from}, each times its weight: ${count(height * width * channels, "product")}.`);
   const total = p(`Sum of the products: ${number(sum)}${ending}`);
   return channels > 1 ? [story, picker(order, shares, show), grids, total] : [story, grids, total];
+}
+
+/** A map with a frame around the window that the inputs were taken from. */
+function windowIn(source, { inputs, corner, backward }, channel) {
+  const [height, width] = source.shape;
+  const canvas = make("canvas");
+  canvas.setAttribute("aria-hidden", "true"); // the numbers beside it say the same
+  paintMap(canvas, one(source, channel));
+  const frame = make("span", "window");
+  const inside = make("div", "sheet", canvas, frame);
+  const [top, left] = corner;
+  const [rows, columns] = [inputs.length, inputs[0].length];
+  frame.style.top = `${(100 * Math.max(top, 0)) / height}%`;
+  frame.style.left = `${(100 * Math.max(left, 0)) / width}%`;
+  frame.style.height = `${(100 * (Math.min(top + rows, height) - Math.max(top, 0))) / height}%`;
+  frame.style.width = `${(100 * (Math.min(left + columns, width) - Math.max(left, 0))) / width}%`;
+  return make("figure", "", make("figcaption", "", `${backward ? "gradient" : "map"} ${channel}`), inside);
 }
 
 /** Chooses one of many maps below, those first that matter most here. */

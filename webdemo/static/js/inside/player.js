@@ -13,10 +13,10 @@ export class Player {
   /** @param {(position: number) => void} onShow */
   constructor(onShow) {
     this.#onShow = onShow;
-    byId("back").addEventListener("click", () => this.#go(this.#position - 1));
-    byId("forward").addEventListener("click", () => this.#go(this.#position + 1));
+    byId("back").addEventListener("click", () => this.go(this.#position - 1));
+    byId("forward").addEventListener("click", () => this.go(this.#position + 1));
     byId("play").addEventListener("click", () => (this.#timer ? this.pause() : this.#play()));
-    byId("position").addEventListener("input", ({ target }) => this.#go(Number(target.value)));
+    byId("position").addEventListener("input", ({ target }) => this.go(Number(target.value)));
     document.addEventListener("keydown", (event) => this.#press(event));
   }
 
@@ -48,7 +48,7 @@ export class Player {
   }
 
   /** A visitor goes there himself. @param {number} position */
-  #go(position) {
+  go(position) {
     if (!this.#count) return;
     this.pause();
     this.show(position);
@@ -70,10 +70,11 @@ export class Player {
     if (event.altKey || event.ctrlKey || event.metaKey || event.defaultPrevented) return;
     if (event.target.closest("input, select, textarea")) return; // which have a use for arrows
     if (event.key === " " && event.target.closest("button, a, summary")) return;
-    const to = { ArrowRight: this.#position + 1, ArrowLeft: this.#position - 1, Home: 0, End: this.#count - 1 }[event.key];
+    const [before, after, last] = [this.#position - 1, this.#position + 1, this.#count - 1];
+    const to = { ArrowLeft: before, ArrowRight: after, Home: 0, End: last }[event.key];
     if (to === undefined && event.key !== " ") return;
     event.preventDefault();
-    if (to !== undefined) this.#go(to);
+    if (to !== undefined) this.go(to);
     else if (!event.repeat) byId("play").click();
   }
 }
