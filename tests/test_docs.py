@@ -1,6 +1,7 @@
 import doctest
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -36,6 +37,29 @@ def test_files_and_commands_that_a_page_names_are_there(page: Path) -> None:
     for module in re.findall(r"-m (benchmarks(?:\.\w+)*)", text):
         path = ROOT / module.replace(".", "/")
         assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
+
+
+@pytest.mark.parametrize("page", [*PAGES, *BOOK], ids=lambda page: page.name)
+def test_addresses_out_of_the_docs_are_well_formed(page: Path) -> None:
+    """Whether anybody answers there is for `make links` to try: there may be no way out of here."""
+    for address in re.findall(r"\]\((https?:[^)]*)\)", page.read_text()):
+        parts = urlsplit(address)
+        assert re.fullmatch(r"([a-z0-9-]+\.)+[a-z]+", parts.netloc), address
+        assert re.fullmatch(r"[!-~]*", address), address
+
+
+def test_the_twelve_questions_say_where_their_answers_are() -> None:
+    _, *answers = re.split(r"^## \d+\. .*\?.*$", (ROOT / "docs" / "questions.md").read_text(), flags=re.MULTILINE)
+    assert len(answers) == 12
+    for answer in answers:
+        where = answer.partition("*Where:* ")[2]
+        assert "](book/" in where
+        places = re.findall(r"\[`(\S+\.py)`\]\(\S+\),\s((?:`[\w.]+`(?:,\s)?)+)", where)
+        assert places
+        for file, names in places:
+            source = (ROOT / file).read_text()
+            for name in re.findall(r"\w+", names):
+                assert re.search(rf"(def|class) {name}\b", source), f"{name} in {file}"
 
 
 def test_names_in_the_chapter_on_speed_are_in_those_files() -> None:
