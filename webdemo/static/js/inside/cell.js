@@ -34,18 +34,19 @@ const p = (...inside) => make("p", "", ...inside);
 /**
  * @param {Cell} cell
  * @param {import("./maps.js").PackedMap} source   the map that its inputs were taken from
+ * @param {string} kind   of the layer
  * @returns {HTMLElement[]}
  */
-export function cellView(cell, source) {
+export function cellView(cell, source, kind) {
   const value = make("p", "value", "= ");
   const shown = make("strong", "", number(cell.value, 6));
   shown.id = "cell-value";
   value.append(shown);
-  return [...working(cell, source), value];
+  return [...working(cell, source, kind), value];
 }
 
 /** @returns {HTMLElement[]} */
-function working(cell, source) {
+function working(cell, source, kind) {
   const { rule, inputs, numbers: n } = cell;
   const x = number(inputs[0]?.length === undefined ? (inputs[0] ?? 0) : 0);
   switch (rule) {
@@ -73,9 +74,9 @@ function working(cell, source) {
           : p(`The number here was cut off to zero: the gate is shut, and ${x} does not pass.`),
       ];
     case "function":
-      return [p(`From the one number below: ${x}`)];
+      return [kind === "ReLU" ? p(`The larger of ${x} and 0`) : p(`A function of the one number below, ${x}`)];
     case "same":
-      return [p(`The same number as before: ${x}`)];
+      return [p(`The same number as ${cell.backward ? "above" : "below"}: ${x}`)];
     default:
       return [p("How this one is computed, the lines below tell.")];
   }

@@ -7,6 +7,7 @@ import { percent } from "../words.js";
 
 const SIDE = 28;
 const PIXEL = 10; // of the screen, for each pixel of the digit
+const WORTH_SHOWING = 0.01; // of probability lost
 
 const byId = (id) => document.getElementById(id);
 
@@ -32,7 +33,7 @@ export function showOcclusion(packed, { label, patch, stride, unhidden, probabil
   const size = stride * PIXEL;
   lost.forEach((row, i) =>
     row.forEach((loss, j) => {
-      if (most < 0.001) return;
+      if (most < WORTH_SHOWING) return;
       context.fillStyle = `rgb(255 90 20 / ${0.75 * (loss / most)})`;
       context.fillRect((j - 0.5) * size, (i - 0.5) * size, size, size);
     }),
@@ -40,7 +41,7 @@ export function showOcclusion(packed, { label, patch, stride, unhidden, probabil
   const lowest = Math.min(...probabilities.flat());
   const what = label < 10 ? `“${className(label)}”` : "“not a digit”";
   byId("occlusion-words").textContent =
-    most < 0.01
+    most < WORTH_SHOWING
       ? `Whichever ${patch} × ${patch} pixels are hidden: ${what} stays at ${percent(lowest)} or more. Nothing hangs on a single part.`
       : `Orange: where hiding ${patch} × ${patch} pixels around it hurts. At worst ${what} falls from ${percent(unhidden)} to ${percent(lowest)}.`;
   canvas.setAttribute("aria-label", byId("occlusion-words").textContent);

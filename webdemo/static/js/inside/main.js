@@ -175,7 +175,9 @@ async function choose(at) {
   const cell = { layer: step.layer.name, at, backward: step.kind === "backward" };
   try {
     const answer = await explain({ pixels: state.pixels, label: state.label, parts: [], cell });
-    if (mine === newestCell) byId("cell-result").replaceChildren(...cellView(answer.cell, sourceOf(step)));
+    if (mine !== newestCell) return;
+    byId("cell-result").replaceChildren(...cellView(answer.cell, sourceOf(step), step.layer.kind));
+    byId("cell-said").textContent = `${answer.cell.rule}: ${number(answer.cell.value)}`;
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     showProblem(problem.message);

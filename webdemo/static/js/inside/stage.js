@@ -7,6 +7,7 @@ import { percent } from "../words.js";
 
 const [WIDEST, HIGHEST] = [680, 520]; // pixels on the screen
 const LARGEST_PIXEL = 26;
+const SURE = 0.05; // a loss below this is none to learn from
 
 /** @typedef {import("./story.js").Step} Step */
 
@@ -165,7 +166,9 @@ function lossOf({ probabilities, label, loss }) {
   });
   const sum = make("p", "value", `loss = −log ${number(probabilities[label], 3)} = `, make("strong", "", number(loss)));
   sum.querySelector("strong").id = "loss";
-  return make("div", "", sum, make("table", "shares", make("thead", "", head), make("tbody", "", ...rows)));
+  const sure = "It is right, and sure of it: next to nothing flows back. Choose another digit under “It should have been”.";
+  const hint = loss < SURE ? [make("p", "note", sure)] : [];
+  return make("div", "", sum, ...hint, make("table", "shares", make("thead", "", head), make("tbody", "", ...rows)));
 }
 
 /** How much a step has helped. */
