@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -82,6 +83,11 @@ def shorten(
     return signature, returns
 
 
+NOTE = """```{{note}}
+This is {{download}}`{}`, without what it prints and draws: `make notebook` opens it to be run.
+```"""
+
+
 class NotebookParser(MystParser):  # type: ignore[misc]
     """A notebook as a page: its text, and its code as code."""
 
@@ -90,6 +96,7 @@ class NotebookParser(MystParser):  # type: ignore[misc]
     def parse(self, inputstring: str, document: nodes.document) -> None:
         cells = [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(inputstring)["cells"]]
         text = [source if kind == "markdown" else f"```python\n{source}\n```" for kind, source in cells]
+        text.insert(1, NOTE.format(Path(document["source"]).name))
         super().parse("\n\n".join(text), document)
 
 
