@@ -16,8 +16,9 @@ def test_the_page_is_served(client):
     assert 'id="pad"' in page.text
 
 
-def test_the_page_needs_nothing_from_elsewhere_and_nothing_inline(client):
-    html = client.get("/").text
+@pytest.mark.parametrize("page", ["/", "/inside", "/training"])
+def test_a_page_needs_nothing_from_elsewhere_and_nothing_inline(client, page):
+    html = client.get(page).text
     assert not re.search(r'(?:src|href)="(?:https?:)?//', html)
     assert not re.search(r"<script(?![^>]*\ssrc=)|<style|\sstyle=|\son[a-z]+=", html)
     for address in re.findall(r'(?:src|href)="(/[^"]*)"', html):

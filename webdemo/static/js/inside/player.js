@@ -68,7 +68,7 @@ export class Player {
   /** @param {KeyboardEvent} event */
   #press(event) {
     if (event.altKey || event.ctrlKey || event.metaKey || event.defaultPrevented) return;
-    if (event.target.closest("input, select, textarea")) return; // which have a use for arrows
+    if (event.target.closest("input, select, textarea, pre")) return; // which have a use for arrows
     if (event.key === " " && event.target.closest("button, a, summary")) return;
     const [before, after, last] = [this.#position - 1, this.#position + 1, this.#count - 1];
     const to = { ArrowLeft: before, ArrowRight: after, Home: 0, End: last }[event.key];
