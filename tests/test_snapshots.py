@@ -124,8 +124,12 @@ def test_what_a_killed_run_recorded_after_its_last_checkpoint_is_recorded_anew(t
         return [row["step"] for row in read_live(tmp_path)], snapshots.snapshots(tmp_path)
 
     assert go_on(Progress(), 2) == ([1, 2, 3, 4, 5, 6], [0, 1, 2])
+    untrained = read_snapshot(tmp_path, 0).filters
+    plan.network.layers[0].parameters["kernel"] += 1
     assert go_on(Progress(epoch=1), 0) == ([1, 2, 3], [0, 1])
     assert go_on(Progress(epoch=1), 2) == ([1, 2, 3, 4, 5, 6, 7, 8, 9], [0, 1, 2, 3])
+    assert not np.array_equal(untrained, plan.network.layers[0].parameters["kernel"])
+    np.testing.assert_array_equal(read_snapshot(tmp_path, 0).filters, untrained)  # the beginning stays the beginning
     within = Progress(epoch=2, batch=1, loss=4.0, correct=1, images=4)
     assert go_on(within, 1) == ([1, 2, 3, 4, 5, 6, 7, 8, 9], [0, 1, 2, 3])
     assert read_live(tmp_path)[-1]["loss"] == 1

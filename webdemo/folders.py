@@ -41,7 +41,7 @@ def _is_name(name: str) -> bool:
 
 def _begun(folder: Path) -> tuple[float, str]:
     """When the run began, as nearly as files tell."""
-    return min(filter(None, (_changed(folder / name) for name in SIGNS[:1])), default=_changed(folder)), folder.name
+    return _changed(folder / "config.json") or _changed(folder), folder.name
 
 
 def _changed(path: Path) -> float:
