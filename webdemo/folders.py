@@ -1,7 +1,5 @@
 """The folders of training runs as JSON. They may be half written, spoilt or not ours: nothing here trusts them."""
 
-import base64
-import io
 import math
 import time
 from collections.abc import Iterable
@@ -10,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from nncore.errors import NNCoreError
 from nncore.options import Options
 from nncore.runs import COLUMNS, Run
 from nncore.snapshots import LIVE, read_digits, read_history, read_live, read_snapshot, read_status, snapshots
+from webdemo.pictures import png_url
 
 MOST_RUNS = 100  # that are listed, the newest first
 MOST_POINTS = 1500  # of a live curve
@@ -126,13 +124,6 @@ def digits(folder: Path) -> list[dict[str, Any]]:
     """The digits watched. WeightsError where they cannot be read."""
     images, labels = read_digits(folder)
     return [{"label": int(label), "picture": png_url(image)} for image, label in zip(images, labels, strict=True)]
-
-
-def png_url(image: np.ndarray[Any, Any]) -> str:
-    """A grey picture, uint8 (H, W), as a data URL."""
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "PNG", compress_level=1)
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def _columns(rows: list[dict[str, float]], columns: Iterable[str]) -> dict[str, list[float | None]]:
