@@ -94,8 +94,9 @@ def _loss(loss: SoftmaxCrossEntropy, logits: Array, y: Integers, mean: float, gr
         )
     own = f"-log {probabilities[true]:.4f} = {-np.log(probabilities[true]):.4f}"
     return [
-        "THE LOSS: how wrong the answers are. What the last layer returned for the first image, its logits,",
-        "softmax makes probabilities p: e to the power of each, divided by the sum of these.",
+        f"THE LOSS: how wrong the answers are. For each image, the last layer has returned {len(probabilities)} numbers, the",
+        "logits. Softmax makes probabilities p of them: e to the power of each, divided by the sum of these.",
+        "For the first image:",
         "",
         *("  " + f"{head:<6}" + "".join(f"{cell:>8}" for cell in cells) for head, *cells in table),
         "",
