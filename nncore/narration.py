@@ -94,7 +94,7 @@ def _loss(loss: SoftmaxCrossEntropy, logits: Array, y: Integers, mean: float, gr
         )
     own = f"-log {probabilities[true]:.4f} = {-np.log(probabilities[true]):.4f}"
     return [
-        f"THE LOSS: how wrong the answers are. For each image, the last layer has returned {len(probabilities)} numbers, the",
+        "THE LOSS: how wrong the answers are. The last layer has returned a row of numbers for each image, its",
         "logits. Softmax makes probabilities p of them: e to the power of each, divided by the sum of these.",
         "For the first image:",
         "",
