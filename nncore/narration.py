@@ -94,9 +94,9 @@ def _loss(loss: SoftmaxCrossEntropy, logits: Array, y: Integers, mean: float, gr
         )
     own = f"-log {probabilities[true]:.4f} = {-np.log(probabilities[true]):.4f}"
     return [
-        "THE LOSS: how wrong the answers are. The last layer has returned a row of numbers for each image, its",
-        "logits. Softmax makes probabilities p of them: e to the power of each, divided by the sum of these.",
-        "For the first image:",
+        "THE LOSS: how wrong the answers are. The last layer has returned a row of numbers for each image,",
+        "its logits. Softmax makes probabilities p of them: e to the power of each, divided by the sum of",
+        "these. For the first image:",
         "",
         *("  " + f"{head:<6}" + "".join(f"{cell:>8}" for cell in cells) for head, *cells in table),
         "",
