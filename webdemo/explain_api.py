@@ -109,6 +109,7 @@ def answer_to(question: Question, reader: DigitReader, nearest: NearestDigits) -
         raise OptionError(f'"label" must be from 0 to {len(explanation.probabilities) - 1}, not {label}')
     answer: dict[str, Any] = {
         "pixels": packed(image),
+        "logits": explanation.outputs[-1][0].tolist(),
         "probabilities": explanation.probabilities.tolist(),
         "layers": [
             {

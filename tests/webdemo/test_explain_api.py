@@ -42,6 +42,7 @@ def test_the_maps_and_gradients_are_the_engines(client, network, rng):
     explanation = Explanation(network, image)
     explanation.trace_back(4)
     np.testing.assert_allclose(answer["probabilities"], explanation.probabilities, atol=1e-6)
+    np.testing.assert_allclose(answer["logits"], explanation.outputs[-1][0], atol=1e-5)
     assert (answer["label"], answer["loss"]) == (4, pytest.approx(explanation.loss, rel=1e-4))
     for name, arrays in (("maps", explanation.outputs), ("gradients", explanation.gradients)):
         assert len(answer[name]) == len(network.layers) + 1
@@ -60,7 +61,7 @@ def test_a_picture_becomes_the_digit_that_is_read(client, weights, tmp_path):
     (reading,) = DigitReader(weights).read(tmp_path / "seven.png")
     answer = ask(client, image=URL, parts=[])
     assert base64.b64decode(answer["pixels"]) == reading.image.tobytes()
-    assert answer.keys() == {"pixels", "probabilities", "layers", "model", "milliseconds"}
+    assert answer.keys() == {"pixels", "logits", "probabilities", "layers", "model", "milliseconds"}
 
 
 def test_the_step_is_the_engines(client, network, rng):

@@ -54,7 +54,31 @@ def test_numbers_of_random_cells_are_the_engines(inside: Inside, network, rng):
             where = f"{inside.page.text('title')} {at}"
             assert inside.value() == pytest.approx(cell.value, rel=2e-5, abs=1e-9), where
             shown = inside.page.text("cell-result")
-            assert str(cell.inputs.size) in shown.replace(",", "") or cell.rule != "weighted sum", where
+            if cell.rule == "weighted sum" and cell.inputs.size > 1:
+                assert f"{cell.inputs.size:,}" in shown, where
+
+
+def test_the_products_of_a_convolution_and_of_a_dense_layer(inside: Inside, network):
+    page, explanation = inside.page, Explanation(network, inside.image())
+    numbers = "return [...document.querySelectorAll(arguments[0])].map((cell) => cell.textContent.replace('−', '-'))"
+    conv = [type(layer).__name__ for layer in network.layers].index("Conv2D", 1)
+    inside.go(conv + 1)
+    inside.click([4, 6, 2], list(network.shapes[conv + 1]))
+    inside.value()
+    cell = forward_cell(explanation, conv, (4, 6, 2))
+    products = cell.inputs * cell.weights
+    most = abs(products.sum(axis=(0, 1))).argmax()  # the map below that matters most here
+    shown = np.array(page.script(numbers, ".grid td"), float).reshape(3, *products.shape[:2])
+    for grid, expected in zip(shown, (cell.inputs, cell.weights, products), strict=True):
+        np.testing.assert_allclose(grid, expected[..., most], rtol=0.006, atol=1e-6)
+    inside.go(len(network.layers))
+    inside.click([7], [*network.output_shape])
+    inside.value()
+    cell = forward_cell(explanation, len(network.layers) - 1, (7,))
+    place = np.unravel_index(abs(cell.inputs * cell.weights).argmax(), [s for s in network.shapes if len(s) == 3][-1])
+    row = page.script(numbers, ".terms tbody tr:first-child td")
+    assert row[0] == ", ".join(map(str, place))
+    assert float(row[3]) == pytest.approx(float(row[1]) * float(row[2]), rel=0.002)
 
 
 def test_the_step_is_one_of_sgd(inside: Inside, network):

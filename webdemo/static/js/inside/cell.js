@@ -66,6 +66,7 @@ function working(cell, source, kind) {
       return [
         p(`The gradient from above is ${number(n.dy)}. In the forward pass the framed number won this window, so it alone gets that:`),
         grid(inputs, "window", cell.chosen),
+        ...(isTied(inputs) ? [p("Several are equal: then the first counts as the winner.")] : []),
       ];
     case "gate":
       return [
@@ -82,18 +83,31 @@ function working(cell, source, kind) {
   }
 }
 
+/** @param {number[][]} window */
+function isTied(window) {
+  const all = window.flat();
+  const largest = Math.max(...all);
+  return all.indexOf(largest) !== all.lastIndexOf(largest);
+}
+
 /** @returns {HTMLElement[]} */
 function weightedSum(cell, source) {
-  const { inputs, weights, bias, sum, backward } = cell;
+  const { bias, sum, backward } = cell;
   const what = backward ? "gradient" : "number";
   const from = backward ? "from above" : "from below";
   const ending = bias ? ` + bias ${bracketed(bias)}` : "";
-  if (inputs[0].length === undefined || inputs[0][0].length === undefined) {
-    const flat = inputs.flat();
-    const story = p(`${count(flat.length, what)} ${from}, ${flat.length > 1 ? "each times its" : "times a"} weight:`);
-    const total = p(`Sum of the products: ${number(sum)}${ending}`);
-    return flat.length > 1 ? [story, terms(flat, weights.flat()), total] : [story, terms(flat, weights.flat())];
+  const total = p(`Sum of the products: ${number(sum)}${ending}`);
+  if (cell.inputs.length === 1 && !cell.inputs[0].length) {
+    return [p(`The ${what} ${from} times a factor: ${number(cell.inputs[0])} × ${bracketed(cell.weights[0])}`)];
   }
+  if (!cell.inputs[0].length) {
+    const story = p(`${count(cell.inputs.length, what)} ${from}, each times its weight:`);
+    return [story, terms(cell.inputs, cell.weights, source), total];
+  }
+  const isOneMap = !cell.inputs[0][0].length; // as in a pooling, which works on each map by itself
+  const [inputs, weights] = [cell.inputs, cell.weights].map((rows) =>
+    isOneMap ? rows.map((row) => row.map((each) => [each])) : rows,
+  );
   const [height, width, channels] = [inputs.length, inputs[0].length, inputs[0][0].length];
   const pick = (array, channel) => array.map((row) => row.map((each) => each[channel]));
   const shares = Array.from({ length: channels }, (_, channel) => {
@@ -105,7 +119,7 @@ function weightedSum(cell, source) {
     const [a, w] = [pick(inputs, channel), pick(weights, channel)];
     const products = a.map((row, i) => row.map((each, j) => each * w[i][j]));
     grids.replaceChildren(
-      windowIn(source, cell, channel),
+      windowIn(source, cell, isOneMap ? cell.at.at(-1) : channel),
       grid(a, backward ? "gradient" : "patch"),
       make("span", "sign", "×"),
       grid(w, "kernel"),
@@ -117,7 +131,9 @@ function weightedSum(cell, source) {
   show(order[0]);
   const size = `${height} × ${width}${channels > 1 ? ` × ${channels}` : ""}`;
   const story = p(`A window of ${size} ${what}s ${from}, each times its weight: ${count(height * width * channels, "product")}.`);
-  const total = p(`Sum of the products: ${number(sum)}${ending}`);
+  const [top, left] = cell.corner;
+  const isOver = top < 0 || left < 0 || top + height > source.shape[0] || left + width > source.shape[1];
+  if (isOver) total.prepend("Beyond the edge all numbers count as 0. ");
   return channels > 1 ? [story, picker(order, shares, show), grids, total] : [story, grids, total];
 }
 
@@ -147,12 +163,13 @@ function picker(order, shares, onChoose) {
 }
 
 /** The largest terms of a sum, and what the rest comes to. @param {number[]} inputs @param {number[]} weights */
-function terms(inputs, weights) {
+function terms(inputs, weights, { shape: [, width, channels] }) {
   const products = inputs.map((each, i) => each * weights[i]);
   const order = [...products.keys()].sort((a, b) => Math.abs(products[b]) - Math.abs(products[a]));
-  const head = make("tr", "", ...["unit", "number", "weight", "product"].map((word) => make("th", "", word)));
+  const head = make("tr", "", ...[channels ? "row, column, map" : "unit", "number", "weight", "product"].map((word) => make("th", "", word)));
   const rows = order.slice(0, MOST_TERMS).map((i) => {
-    const cells = [String(i), number(inputs[i]), number(weights[i]), number(products[i])];
+    const place = [Math.floor(i / (width * channels)), Math.floor(i / channels) % width, i % channels].join(", ");
+    const cells = [channels ? place : String(i), number(inputs[i]), number(weights[i]), number(products[i])];
     return make("tr", "", ...cells.map((text) => make("td", "", text)));
   });
   const rest = order.slice(MOST_TERMS);

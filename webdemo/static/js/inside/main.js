@@ -184,8 +184,17 @@ async function choose(at) {
   }
 }
 
-/** What a step computes from: the map below, or the gradient above. @param {import("./story.js").Step} step */
-const sourceOf = ({ kind, map }) => (kind === "forward" ? state.maps[map - 1] : state.gradients[map + 1]);
+/**
+ * What a step computes from: the map below, or the gradient above. Layers that only pass numbers on are passed over, so
+ * that a dense layer can say where in the maps its numbers stood.
+ * @param {import("./story.js").Step} step
+ */
+function sourceOf({ kind, map }) {
+  if (kind === "backward") return state.gradients[map + 1];
+  let below = map - 1;
+  while (below > 0 && ["Flatten", "Dropout"].includes(state.layers[below - 1].kind)) below--;
+  return state.maps[below];
+}
 
 /** @param {string} sentence   empty: there is no problem any more */
 function showProblem(sentence) {

@@ -44,7 +44,7 @@ export class Stage {
         size(canvas, map[step.map], step.title);
         facts.replaceChildren(...factsOf(step, map[step.map]));
       }
-      if (step.kind === "probabilities") body.replaceChildren(shares(["probability"], [answer.probabilities]));
+      if (step.kind === "probabilities") body.replaceChildren(softmaxOf(answer));
       if (step.kind === "loss") body.replaceChildren(lossOf(answer));
       if (step.kind === "update") {
         const columns = [answer.probabilities, answer.step.after];
@@ -122,8 +122,8 @@ function factsOf(step, map) {
   const { shape, norm, largest } = map;
   const facts = [["shape", tuple(shape)]];
   if (step.kind === "forward") facts.push(["parameters", step.layer.parameters.toLocaleString("en")]);
-  facts.push(["norm", number(norm)], ["largest", number(largest)]);
-  return facts.map(([name, value]) => make("div", "", make("dt", "", name), make("dd", name, value)));
+  facts.push(["norm", number(norm)], ["furthest from zero", number(largest)]);
+  return facts.map(([name, value]) => make("div", "", make("dt", "", name), make("dd", "", value)));
 }
 
 /** As large on the screen as whole pixels allow. @param {HTMLCanvasElement} canvas @param {any} map @param {string} title */
@@ -152,6 +152,19 @@ function shares(names, columns, label = -1) {
     const cells = columns.map((column) => make("td", "", bar(column[i]), make("span", "number", percent(column[i]))));
     return make("tr", i === label ? "right" : "", make("th", "", className(i)), ...cells);
   });
+  return make("table", "shares", make("thead", "", head), make("tbody", "", ...rows));
+}
+
+/** z, its power of e, and the share of that. */
+function softmaxOf({ logits, probabilities }) {
+  const largest = Math.max(...logits);
+  const names = ["class", "z", "e^(z − largest)", "probability"];
+  const rows = logits.map((z, i) => {
+    const numbers = [number(z), number(Math.exp(z - largest), 3)].map((text) => make("td", "", make("span", "number", text)));
+    const share = make("td", "", bar(probabilities[i]), make("span", "number", percent(probabilities[i])));
+    return make("tr", "", make("th", "", className(i)), ...numbers, share);
+  });
+  const head = make("tr", "", ...names.map((name) => make("th", "", name)));
   return make("table", "shares", make("thead", "", head), make("tbody", "", ...rows));
 }
 

@@ -17,7 +17,8 @@
  */
 
 const FORWARD = {
-  Conv2D: "Each kernel is a small window of weights that slides over all maps below. At each place every number under it is multiplied by its weight, and the products are added up. One kernel makes one map.",
+  Conv2D: ({ output_shape: shape }) =>
+    `${shape[2]} kernels, each a small window of weights, slide over all maps below. At each place every number under a kernel is multiplied by its weight, and the products are added up. One kernel makes one map.`,
   BatchNorm: "Each map is shifted and stretched by numbers found in training, which brings all maps to a similar size.",
   ReLU: "What is below zero becomes zero; the rest stays. Without such a bend all layers together would be no more than one.",
   MaxPool2D: "Of each window only the largest number goes on: smaller maps, and the exact place matters less.",
@@ -25,7 +26,7 @@ const FORWARD = {
   GlobalAvgPool2D: "Each map becomes one number, its mean.",
   Dropout: "In training, some numbers are left out here at random, so that the network leans on no single one. When it reads, as now, all of them go on as they are.",
   Flatten: "The maps become one row of numbers. Nothing is computed.",
-  Dense: "Every output is a weighted sum of all numbers below, plus a bias.",
+  Dense: ({ output_shape: [units] }) => `Each of the ${units} outputs is a weighted sum of all numbers below, plus a bias.`,
 };
 const BACKWARD = {
   Conv2D: "Each number below was seen by several windows. It gets back from each the gradient there times the weight it met, all added up.",
@@ -53,12 +54,12 @@ export const stepsOf = (layers) => [
     map: i + 1,
     layer,
     title: `Forward: ${layer.layer}`,
-    words: FORWARD[layer.kind] ?? OTHER,
+    words: forwardWords(layer),
   })),
   {
     kind: "probabilities",
     title: "Forward: softmax",
-    words: "The last numbers become probabilities: e to the power of each, divided by the sum of them all.",
+    words: "The last numbers, z, become probabilities: e to the power of each, divided by the sum of them all. (The largest z is taken from each before, which changes no quotient and keeps the powers small.)",
   },
   {
     kind: "loss",
@@ -79,6 +80,12 @@ export const stepsOf = (layers) => [
     words: "Every weight takes a step against its gradient: weight − learning rate × gradient. This is done in a copy, on your digit alone. Before and after:",
   },
 ];
+
+/** @param {Layer} layer @returns {string} */
+function forwardWords(layer) {
+  const words = FORWARD[layer.kind] ?? OTHER;
+  return typeof words === "function" ? words(layer) : words;
+}
 
 const PIXELS = " What arrives says how the loss would change if a pixel became brighter: orange would raise it, blue lower it.";
 
