@@ -24,6 +24,7 @@ from webdemo.uploads import bytes_in, from_data_url, json_in
 
 EXPECTED = 'expected JSON {"image": "data:image/png;base64,..."} or {"pixels": "..."}: see /api/openapi.json'
 PARTS = ("maps", "gradients", "step", "occlusion", "nearest", "code")
+FIELDS = ("image", "pixels", "label", "learning_rate", "parts", "cell")
 USUAL_PARTS = ("maps", "gradients", "step")
 LEARNING_RATE, HIGHEST_RATE = 0.001, 10.0
 SIDE = 28  # pixels
@@ -67,6 +68,9 @@ def create_explain_api(service: ReadingService) -> Blueprint:
 
 def question_in(body: dict[str, Any]) -> Question:
     """The question that a JSON object asks; UnprocessableEntity (422), naming the field, where one makes no sense."""
+    unknown = [name for name in body if name not in FIELDS]
+    if unknown:
+        raise UnprocessableEntity(f"{unknown[0][:40]!r} is no field of a question: there are {', '.join(FIELDS)}")
     image, pixels = body.get("image"), body.get("pixels")
     if isinstance(image, str) == isinstance(pixels, str):
         raise UnprocessableEntity(f'give either a picture, "image", or the digit itself, "pixels": {EXPECTED}')
@@ -98,16 +102,18 @@ def question_in(body: dict[str, Any]) -> Question:
 def answer_to(question: Question, reader: DigitReader, nearest: NearestDigits) -> dict[str, Any]:
     """The answer as JSON has it. DataError where the picture is none or blank, OptionError for impossible labels."""
     network, parts, image = reader.network, question.parts, question.image
+    found = {}
     if image is None:
         readings = reader.read(io.BytesIO(question.picture or b""))
         if not readings:
             raise DataError("no digit was found in the picture: draw one")
-        image = readings[0].image
+        image, found = readings[0].image, {"found": len(readings)}
     explanation = Explanation(network, image)
     label = int(explanation.probabilities.argmax()) if question.label is None else question.label
     if not 0 <= label < len(explanation.probabilities):
         raise OptionError(f'"label" must be from 0 to {len(explanation.probabilities) - 1}, not {label}')
     answer: dict[str, Any] = {
+        **found,
         "pixels": packed(image),
         "logits": explanation.outputs[-1][0].tolist(),
         "probabilities": explanation.probabilities.tolist(),

@@ -92,6 +92,8 @@ def _state(folder: Path, silence: float, done: int, epochs: int) -> tuple[str, s
         status = ("finished" if done >= epochs else "stopped" if silence > SILENCE else "training"), ""
     if status[0] == "training" and silence > SILENCE:
         return "silent", "It has given no sign of life for some time: perhaps its process was killed."
+    if status[0] == "finished" and not done:
+        return "finished", "history.csv, with what was measured, is missing or spoilt."
     return status
 
 

@@ -61,7 +61,8 @@ def test_a_picture_becomes_the_digit_that_is_read(client, weights, tmp_path):
     (reading,) = DigitReader(weights).read(tmp_path / "seven.png")
     answer = ask(client, image=URL, parts=[])
     assert base64.b64decode(answer["pixels"]) == reading.image.tobytes()
-    assert answer.keys() == {"pixels", "logits", "probabilities", "layers", "model", "milliseconds"}
+    assert answer["found"] == 1
+    assert answer.keys() == {"found", "pixels", "logits", "probabilities", "layers", "model", "milliseconds"}
 
 
 def test_the_step_is_the_engines(client, network, rng):
@@ -178,6 +179,7 @@ def test_without_training_digits(weights, monkeypatch, rng):
         ({"image": URL, "cell": {"layer": "conv2d_1", "at": [0, 26, 0]}}, 422, "(26, 26, 16)"),
         ({"image": URL, "cell": {"layer": "conv2d_1", "at": [0, -1, 0]}}, 422, "(26, 26, 16)"),
         ({"image": URL, "cell": {"layer": "conv2d_1", "at": [0, 0, 1], "backward": True}}, 422, "(28, 28, 1)"),
+        ({"image": URL, "learn_rate": 0.1}, 422, "learning_rate"),
         ([], 422, "no object"),
     ],
 )

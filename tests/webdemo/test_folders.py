@@ -175,6 +175,9 @@ def test_no_run_is_too_broken_to_be_listed(client, runs, file, kind):
             assert listed["run"]["state"] == "broken"
             assert file in listed["run"]["words"]
             assert str(runs) not in listed["run"]["words"]
+        if file == "history.csv":
+            assert ("history.csv" in listed["run"]["words"]) == (listed["run"]["epoch"] == 0)
+            assert listed["run"]["epoch"] == 0 or kind == "cut"
         assert strict(client.get("/api/runs/run"))["name"] == "run"
         for address in ("digits", "epochs/1"):
             answer = client.get(f"/api/runs/run/{address}")

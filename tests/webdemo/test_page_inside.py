@@ -37,6 +37,19 @@ def test_the_digit_just_drawn_is_looked_into(page: Page):
     page.wait(lambda: page.text("verdict"), "the way back")
 
 
+def test_of_two_digits_the_first_is_looked_into_and_that_is_said(inside: Inside):
+    page = inside.page
+    page.draw([[(x / 2 + shift, y / 2 + 70) for x, y in s] for shift, d in ((-30, THREE), (130, SEVEN)) for s in d])
+    page.wait(lambda: page.text("said").startswith("It reads a 3"), "the first")
+    assert page.text("said").endswith("This is the first of the 2 that you have drawn.")
+    inside.say(5)
+    assert page.text("said").endswith("This is the first of the 2 that you have drawn.")
+    page.click("clear")
+    page.draw(SEVEN)
+    page.wait(lambda: page.text("said").startswith("It reads a 7"), "another")
+    assert page.text("said").endswith("%.")
+
+
 def test_numbers_of_random_cells_are_the_engines(inside: Inside, network, rng):
     inside.say(2)
     explanation = Explanation(network, inside.image())

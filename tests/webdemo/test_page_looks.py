@@ -77,6 +77,26 @@ def test_dark_by_choice_of_the_system_or_of_the_visitor(page: Page):
     page.wait(lambda: theme() == "light", "the page to follow the system again")
 
 
+@pytest.mark.parametrize("address", ["", "inside", "training"])
+def test_what_has_the_focus_has_a_ring(page: Page, address):
+    """Buttons, fields and links alike, though Bootstrap has other ideas of each."""
+    from selenium.webdriver import Keys
+
+    page.driver.get(page.server.address + address)
+    page.wait(lambda: page.script("return document.querySelector('#live, #labels button, #epochs')"), "the page")
+    reached = set()
+    for _ in range(45):
+        page.press(Keys.TAB)
+        kind, *outline = page.script(
+            """const e = document.activeElement, { outlineStyle, outlineWidth } = getComputedStyle(e);
+            return [e === document.body ? "" : e.tagName, outlineStyle, outlineWidth];"""
+        )
+        if kind:
+            assert outline == ["solid", "3px"], kind
+            reached.add(kind)
+    assert {"A", "BUTTON", "INPUT"} <= reached
+
+
 def test_motion_is_reduced_where_that_is_wished(page: Page):
     def seconds() -> str:
         return page.script("return getComputedStyle(document.querySelector('#bars .track span')).transitionDuration")

@@ -51,7 +51,7 @@ function working(cell, source, kind) {
   const x = number(inputs[0]?.length === undefined ? (inputs[0] ?? 0) : 0);
   switch (rule) {
     case "weighted sum":
-      return weightedSum(cell, source);
+      return weightedSum(cell, source, kind);
     case "normalised":
       return [
         p(`(input − mean) ÷ √(variance + ε) × γ + β, with γ and β learned, mean and variance of many digits:`),
@@ -91,18 +91,19 @@ function isTied(window) {
 }
 
 /** @returns {HTMLElement[]} */
-function weightedSum(cell, source) {
+function weightedSum(cell, source, kind) {
   const { bias, sum, backward } = cell;
   const what = backward ? "gradient" : "number";
   const from = backward ? "from above" : "from below";
   const ending = bias ? ` + bias ${bracketed(bias)}` : "";
   const total = p(`Sum of the products: ${number(sum)}${ending}`);
   if (cell.inputs.length === 1 && !cell.inputs[0].length) {
-    return [p(`The ${what} ${from} times a factor: ${number(cell.inputs[0])} × ${bracketed(cell.weights[0])}`)];
+    const factor = kind === "BatchNorm" ? "γ ÷ √(variance + ε), the factor of the way up" : "a factor";
+    return [p(`The ${what} ${from} times ${factor}: ${number(cell.inputs[0])} × ${bracketed(cell.weights[0])}`)];
   }
   if (!cell.inputs[0].length) {
     const story = p(`${count(cell.inputs.length, what)} ${from}, each times its weight:`);
-    return [story, terms(cell.inputs, cell.weights, source), total];
+    return [story, terms(cell.inputs, cell.weights, source, what), total];
   }
   const isOneMap = !cell.inputs[0][0].length; // as in a pooling, which works on each map by itself
   const [inputs, weights] = [cell.inputs, cell.weights].map((rows) =>
@@ -162,11 +163,11 @@ function picker(order, shares, onChoose) {
   return make("label", "picker", "Seen in ", select);
 }
 
-/** The largest terms of a sum, and what the rest comes to. @param {number[]} inputs @param {number[]} weights */
-function terms(inputs, weights, { shape: [, width, channels] }) {
+/** The largest terms of a sum, and what the rest comes to. @param {number[]} inputs @param {number[]} weights @param {string} what   they are */
+function terms(inputs, weights, { shape: [, width, channels] }, what) {
   const products = inputs.map((each, i) => each * weights[i]);
   const order = [...products.keys()].sort((a, b) => Math.abs(products[b]) - Math.abs(products[a]));
-  const head = make("tr", "", ...[channels ? "row, column, map" : "unit", "number", "weight", "product"].map((word) => make("th", "", word)));
+  const head = make("tr", "", ...[channels ? "row, column, map" : "unit", what, "weight", "product"].map((word) => make("th", "", word)));
   const rows = order.slice(0, MOST_TERMS).map((i) => {
     const place = [Math.floor(i / (width * channels)), Math.floor(i / channels) % width, i % channels].join(", ");
     const cells = [channels ? place : String(i), number(inputs[i]), number(weights[i]), number(products[i])];

@@ -52,6 +52,7 @@ function draw(next) {
 /** Another digit. @param {{image: string} | {pixels: string}} digit */
 function askAnew(digit) {
   label = null;
+  if (state) delete state.found; // said of a picture alone
   pending = { digit, parts: ["maps", "gradients", "step", ...(state ? [] : ["code"])] };
   ask();
 }
@@ -121,7 +122,8 @@ function showAnswer() {
   const shares = state.probabilities;
   const best = shares.indexOf(Math.max(...shares));
   const what = best < 10 ? `It reads ${best === 8 ? "an" : "a"} ${best}` : "It sees no digit";
-  byId("said").textContent = `${what}, with ${percent(shares[best])}.`;
+  const first = state.found > 1 ? ` This is the first of the ${state.found} that you have drawn.` : "";
+  byId("said").textContent = `${what}, with ${percent(shares[best])}.${first}`;
   [...byId("labels").children].forEach((button, i) => button.setAttribute("aria-pressed", String(i === state.label)));
 }
 

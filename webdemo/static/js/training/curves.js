@@ -59,8 +59,12 @@ function differences(run, runs) {
   const differ = names.filter((name) => runs.some((other) => other.settings[name] !== run.settings[name]));
   const told = differ.length ? differ : ["learning_rate", "optimizer", "epochs"].filter((name) => names.includes(name));
   if (runs.length > 1 && !differ.length) return "the same settings";
-  return told.map((name) => `${name.replace("_", " ")} ${run.settings[name] ?? "none"}`).join(", ");
+  return told.map((name) => setting(name, run.settings[name])).join(", ");
 }
+
+/** A setting as the form has it. @param {string} name @param {string | number | null} value */
+const setting = (name, value) =>
+  name === "limit" ? `${value?.toLocaleString("en") ?? "all"} images` : `${name.replace("_", " ")} ${value ?? "none"}`;
 
 /** How many epochs there are to be, or where it ends early, were. @param {Details} run */
 const length = ({ state, settings, epoch, live }) =>
