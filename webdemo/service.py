@@ -66,12 +66,19 @@ class ReadingService:
             return reading.result(PATIENCE)
         except futures.TimeoutError:
             reading.cancel()
-            raise _full() from None
+            raise (_full() if self.ready.is_set() else _not_ready()) from None
 
 
 def _full() -> ServiceUnavailable:
     return ServiceUnavailable(
         "the server has more pictures to read than it can: try again in a moment", retry_after=RETRY_AFTER
+    )
+
+
+def _not_ready() -> ServiceUnavailable:
+    return ServiceUnavailable(
+        "the server is compiling what this network needs, which takes a minute, once: try again in a moment",
+        retry_after=RETRY_AFTER,
     )
 
 

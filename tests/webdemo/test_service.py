@@ -93,12 +93,25 @@ def test_one_too_many_is_turned_away_at_once(slow, monkeypatch):
 def test_who_waits_too_long_is_told_to_try_again(slow, monkeypatch):
     monkeypatch.setattr(service, "PATIENCE", 0.05)
     reading = ReadingService(slow, threads=1)
+    assert reading.ready.wait(5)
     threads, _ = visit(reading, 1)
     assert slow.entered.acquire(timeout=5)
-    with pytest.raises(ServiceUnavailable, match="try again"):
+    with pytest.raises(ServiceUnavailable, match="more pictures"):
         reading.read(b"picture")
     slow.release.set()
     threads[0].join(5)
+    assert reading.read(b"picture") == [b"picture"]
+
+
+def test_who_waits_while_the_kernels_are_compiled_is_told_so(slow, monkeypatch):
+    monkeypatch.setattr(service, "PATIENCE", 0.05)
+    monkeypatch.setattr(slow, "warm_up", lambda: slow.release.wait(10))
+    reading = ReadingService(slow, threads=1)
+    with pytest.raises(ServiceUnavailable, match="is compiling"):
+        reading.read(b"picture")
+    slow.release.set()
+    assert reading.ready.wait(5)
+    monkeypatch.setattr(service, "PATIENCE", 5)
     assert reading.read(b"picture") == [b"picture"]
 
 
