@@ -86,13 +86,16 @@ def _loss(loss: SoftmaxCrossEntropy, logits: Array, y: Integers, mean: float, gr
         ["p", *(f"{value:.4f}" for value in probabilities)],
         ["p - t", *(f"{value:.4f}" for value in gradient[0] * len(y))],
     ]
-    target = f"The target t is 1 for a {_digit(true)}, else 0."
+    own = f"The loss is -log of its probability: -log {probabilities[true]:.4f} = {-np.log(probabilities[true]):.4f}."
+    target = f"The label is {_digit(true)}, so the target t is 1 there, else 0."
     if smoothing:
         rest = smoothing / len(probabilities)
+        picture = float(SoftmaxCrossEntropy(smoothing).forward(logits[:1], y[:1]))
+        own = f"The loss is minus the sum of all t log p: {picture:.4f}."
         target = (
-            f"With label smoothing, the target t is {1 - smoothing + rest:.4g} for a {_digit(true)}, else {rest:.4g}."
+            f"The label is {_digit(true)}, so with label smoothing the target t is {1 - smoothing + rest:.4g} there, "
+            f"else {rest:.4g}."
         )
-    own = f"-log {probabilities[true]:.4f} = {-np.log(probabilities[true]):.4f}"
     return [
         "THE LOSS: how wrong the answers are. The last layer has returned a row of numbers for each image,",
         "its logits. Softmax makes probabilities p of them: e to the power of each, divided by the sum of",
@@ -100,10 +103,10 @@ def _loss(loss: SoftmaxCrossEntropy, logits: Array, y: Integers, mean: float, gr
         "",
         *("  " + f"{head:<6}" + "".join(f"{cell:>8}" for cell in cells) for head, *cells in table),
         "",
-        f"It is a {_digit(true)}. The loss is -log of that one's probability: {own}.",
+        target,
+        own,
         f"The mean over the {len(y)} images of the batch is {mean:.4f}. (Who knows nothing and gives each the same",
         f"probability has a loss of log {len(probabilities)} = {np.log(len(probabilities)):.4f}.)",
-        target,
         f"The gradient, which is how the loss changes with each logit, is (p - t) / {len(y)}. Where it is below 0,",
         "a larger logit would make the loss smaller: so it is for the true one.",
     ]
@@ -120,7 +123,7 @@ def _forward(layer: Layer, x: Array, y: Array) -> str:
         inputs, units = layer.parameters["kernel"].shape
         return f"y = x w + b: {units} sums of {inputs:,} products each"
     if isinstance(layer, ReLU):
-        return f"what is below 0 becomes 0, here {(x < 0).mean():.1%} of the numbers"
+        return f"what is below 0 becomes 0, here {(x < 0).mean():.1%} of the numbers; then {(y == 0).mean():.1%} are 0"
     if isinstance(layer, MaxPool2D):
         return f"the largest number of each window of {layer.pool_size[0]} x {layer.pool_size[1]} stays"
     if isinstance(layer, Dropout):

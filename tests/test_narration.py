@@ -108,6 +108,12 @@ def test_lines_fit_the_terminal(rng, model):
     assert "label smoothing" in text
 
 
+def test_the_loss_of_a_picture_with_label_smoothing(batch):
+    text = told(MODELS["compact"](seed=5), SoftmaxCrossEntropy(0.3), SGD(0.1), batch[0][:1], batch[1][:1], 0.01)
+    own = re.search(rf"sum of all t log p: {NUMBER}\.$", text, re.M)[1]
+    assert f"The mean over the 1 images of the batch is {own}. " in text
+
+
 class Twice(Layer):
     """y = 2 x: what a reader has added."""
 
