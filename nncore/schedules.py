@@ -34,7 +34,7 @@ def cosine(peak: float, total_steps: int, warmup: float = 0.0) -> Schedule:
 
 
 def one_cycle(peak: float, total_steps: int, warmup: float = 0.3, start: float = 25.0, end: float = 1e4) -> Schedule:
-    """Up half a cosine from peak / start, then down half a cosine to peak / start / end.
+    """Up half a cosine from peak / start, then down half a cosine to peak / start / end. Momentum stays as it is.
 
     Source: Smith & Topin 2018, "Super-convergence", in the form of PyTorch's OneCycleLR.
     """
