@@ -242,6 +242,30 @@ def pooling(path: Path) -> None:
         axes.plot([9.8, 9.8], [0.7, 5], color=PANEL, linewidth=1.5)
 
 
+def batchnorm(path: Path) -> None:
+    """The three ways on which a number moves the normalised ones."""
+    from matplotlib.patches import Circle
+
+    places = {"x": (1, 3), "μ": (5, 1.2), "s": (8, 4.8), "z": (13, 3), "y": (17.5, 3)}
+    shades = {"x": BLUE, "μ": ORANGE, "s": PURPLE, "z": GREEN, "y": GREEN}
+    names = {"x": "$x_i$", "μ": "$\\mu$", "s": "$v, s$", "z": "$z_j$", "y": "$y_j$"}
+    ways = (("x", "z", VALIDATION), ("x", "μ", TRAIN), ("μ", "z", TRAIN), ("x", "s", THIRD), ("s", "z", THIRD))
+    with picture(path, "Three ways on which one x moves the z", 10, 3.4) as figure:
+        axes = figure.subplots()
+        canvas(axes, 18.4, 6)
+        for start, end, colour in (*ways, ("z", "y", QUIET)):
+            here, there = (np.array(places[name], float) for name in (start, end))
+            gap = 0.72 * (there - here) / np.hypot(*(there - here))
+            arrow(axes, tuple(here + gap), tuple(there - gap), colour)
+        for name, place in places.items():
+            axes.add_patch(Circle(place, 0.68, facecolor=shades[name], edgecolor=QUIET))
+            words(axes, *place, names[name], 12)
+        words(axes, 6.5, 2.7, "1. directly: $z_i$ alone", 10, VALIDATION)
+        words(axes, 5, 0.2, "2. through the mean: every $z_j$", 10, TRAIN)
+        words(axes, 8, 5.8, "3. through the variance: every $z_j$", 10, THIRD)
+        words(axes, 15.25, 2.65, "$\\gamma, \\beta$", 11, QUIET)
+
+
 def optimizers(path: Path) -> None:
     """Three ways through a long valley, and three schedules."""
     steep = np.array([0.02, 1.0])  # L = (0.02 a^2 + b^2) / 2
@@ -305,6 +329,7 @@ PICTURES: dict[str, Callable[[Path], None]] = {
     "book_im2col.png": convolution,
     "book_col2im.png": convolution_backward,
     "book_pooling.png": pooling,
+    "book_batchnorm.png": batchnorm,
     "book_optimizers.png": optimizers,
     "book_gradient_check.png": gradient_check,
 }

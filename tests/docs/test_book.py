@@ -18,6 +18,7 @@ CHAPTERS = (
     "convolution",
     "convolution_backward",
     "pooling_dropout",
+    "batchnorm",
     "optimizers",
     "gradient_checks",
 )
