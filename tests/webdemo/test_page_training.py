@@ -46,10 +46,11 @@ class TrainingPage(Page):
         return self.script("return [...document.querySelectorAll('#runs .state')].map((each) => each.textContent)")
 
     def item(self, name: str, what: str) -> Any:
-        """A button or the box of a run in the list."""
+        """A button or the box of a run in the list, as soon as the run is there."""
+        by, where = "css selector", f"[aria-label='{what} {name}']"
         if what == "box":
-            return self.driver.find_element("xpath", f"//li[.//span[text()='{name}']]//input")
-        return self.driver.find_element("css selector", f"[aria-label='{what} {name}']")
+            by, where = "xpath", f"//li[.//span[text()='{name}']]//input"
+        return self.wait(lambda: self.driver.find_elements(by, where), f"{what!r} of {name}")[0]
 
     def verdicts(self) -> list[str]:
         return self.script("return [...document.querySelectorAll('#watched b')].map((each) => each.textContent)")
@@ -267,7 +268,7 @@ def test_a_refusal_is_told_until_it_is_closed_and_a_server_that_is_gone_until_it
     page.expected_errors = ("409", *gone)
     make_run(runs, "run", epochs=3, done=1)
     page.open()
-    resume = page.wait(lambda: page.item("run", "Go on with"), "the button")
+    resume = page.item("run", "Go on with")
     page.script("clearTimeout = () => {}; window.setTimeout = () => {}")  # the page asks no more
     set_status(runs / "run", "finished")
     resume.click()
