@@ -3,6 +3,7 @@
 import io
 import logging
 import math
+import reprlib
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,7 @@ FIELDS = ("image", "pixels", "label", "learning_rate", "parts", "cell")
 USUAL_PARTS = ("maps", "gradients", "step")
 LEARNING_RATE, HIGHEST_RATE = 0.001, 10.0
 SIDE = 28  # pixels
+MOST_TOLD = 80  # characters of a value that is refused
 
 log = logging.getLogger("webdemo")
 
@@ -81,14 +83,14 @@ def question_in(body: dict[str, Any]) -> Question:
         )
     label, rate, parts = body.get("label"), body.get("learning_rate", LEARNING_RATE), body.get("parts", USUAL_PARTS)
     if label is not None and type(label) is not int:
-        raise UnprocessableEntity(f'"label" must be a class of the network, a whole number, not {label!r}')
+        raise UnprocessableEntity(f'"label" must be a class of the network, a whole number, not {_told(label)}')
     if type(rate) not in (int, float) or not 0 < rate <= HIGHEST_RATE:
-        raise UnprocessableEntity(f'"learning_rate" must be above 0 and at most {HIGHEST_RATE:g}, not {rate!r}')
+        raise UnprocessableEntity(f'"learning_rate" must be above 0 and at most {HIGHEST_RATE:g}, not {_told(rate)}')
     if not isinstance(parts, list | tuple) or any(part not in PARTS for part in parts):
-        raise UnprocessableEntity(f'"parts" must be a list of some of {", ".join(PARTS)}, not {parts!r}')
+        raise UnprocessableEntity(f'"parts" must be a list of some of {", ".join(PARTS)}, not {_told(parts)}')
     cell = body.get("cell")
     if cell is not None and not isinstance(cell, dict):
-        raise UnprocessableEntity(f'"cell" must be an object with "layer" and "at", not {cell!r}')
+        raise UnprocessableEntity(f'"cell" must be an object with "layer" and "at", not {_told(cell)}')
     return Question(
         picture=from_data_url(image) if isinstance(image, str) else None,
         image=np.frombuffer(levels, np.uint8).reshape(SIDE, SIDE) if levels else None,
@@ -97,6 +99,12 @@ def question_in(body: dict[str, Any]) -> Question:
         parts=frozenset(parts),
         cell=cell,
     )
+
+
+def _told(value: Any) -> str:
+    """A value as a sentence may repeat it."""
+    text = reprlib.repr(value)
+    return text if len(text) <= MOST_TOLD else f"{text[:MOST_TOLD]}..."
 
 
 def answer_to(question: Question, reader: DigitReader, nearest: NearestDigits) -> dict[str, Any]:
@@ -111,7 +119,7 @@ def answer_to(question: Question, reader: DigitReader, nearest: NearestDigits) -
     explanation = Explanation(network, image)
     label = int(explanation.probabilities.argmax()) if question.label is None else question.label
     if not 0 <= label < len(explanation.probabilities):
-        raise OptionError(f'"label" must be from 0 to {len(explanation.probabilities) - 1}, not {label}')
+        raise OptionError(f'"label" must be from 0 to {len(explanation.probabilities) - 1}, not {_told(label)}')
     answer: dict[str, Any] = {
         **found,
         "pixels": packed(image),
@@ -167,7 +175,7 @@ def _cell(explanation: Explanation, asked: dict[str, Any]) -> dict[str, Any]:
     shape = explanation.network.shapes[number if backward else number + 1]
     place = _place(at, shape)
     if place is None:
-        raise OptionError(f'"at" must name a number of {layer}, whose shape is {shape}, not {at!r}')
+        raise OptionError(f'"at" must name a number of {layer}, whose shape is {shape}, not {_told(at)}')
     cell = (backward_cell if backward else forward_cell)(explanation, number, place)
     return {"layer": layer, "backward": backward, "at": place, **_described(cell)}
 

@@ -24,8 +24,9 @@ def packed(image: Bytes) -> str:
 
 def packed_map(values: Array) -> dict[str, Any]:
     """Numbers rounded to 127 steps up and down of the largest, as int8 in base64, with what is lost by that."""
+    values = values.astype(np.float64)  # gradients that all but vanish, squared or divided by, are beyond float32
     largest = float(abs(values).max(initial=0))
-    steps = np.rint(values * (127 / largest) if largest else values).astype(np.int8)
+    steps = np.rint(127 * (values / (largest or 1))).astype(np.int8)
     return {
         "shape": values.shape,
         "largest": largest,

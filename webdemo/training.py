@@ -161,9 +161,16 @@ def check_same_origin(request: flask.Request) -> None:
     by which the server was called must be its own, because another site's name may be made to lead here.
     """
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    foreign = site not in (None, "same-origin") or (origin is not None and urlsplit(origin).netloc != request.host)
+    foreign = site not in (None, "same-origin") or (origin is not None and _host_in(origin) != request.host)
     if foreign or not _is_own(request.host):
         raise Forbidden("only this server's own page may do that")
+
+
+def _host_in(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # of a bracket that is never closed
+        return None
 
 
 def _is_own(host: str) -> bool:

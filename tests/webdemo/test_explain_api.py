@@ -14,7 +14,7 @@ from nncore.reader import DigitReader
 from tests.test_explain import drawn
 from tests.webdemo.pictures import SEVEN, data_url, drawing, encoded
 from webdemo import create_app, nearest
-from webdemo.pictures import packed
+from webdemo.pictures import packed, packed_map
 
 URL = data_url(encoded(drawing(SEVEN)))
 
@@ -187,6 +187,30 @@ def test_what_makes_no_sense_is_named(client, body, status, words):
     answer = client.post("/api/explain", json=body)
     assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
     assert words in answer.json["detail"]
+
+
+LONG = ["x" * 10**6, ["maps"] * 10**5 + ["x"], 10**4000, [[[["x"] * 99] * 99] * 9]]
+
+
+@pytest.mark.parametrize("value", LONG, ids=["text", "list", "number", "nested"])
+@pytest.mark.parametrize("field", ["label", "learning_rate", "parts", "cell", "at", "layer"])
+def test_what_is_told_of_it_is_a_sentence(client, field, value):
+    wrong = (
+        {"cell": {"layer": "conv2d_1", "at": [0, 0, 0], field: value}} if field in ("at", "layer") else {field: value}
+    )
+    answer = client.post("/api/explain", json={"image": URL, **wrong})
+    assert answer.status_code == 422
+    assert len(answer.json["detail"]) < 500
+
+
+@pytest.mark.parametrize("largest", [1e-45, 1e-40, 1e-30, 1.0, 3e38])
+def test_maps_may_have_any_numbers(largest):
+    values = np.array([[largest, 0], [-largest, largest / 2]], np.float32)
+    entry = packed_map(values)
+    steps = np.frombuffer(base64.b64decode(entry["data"]), np.int8)
+    np.testing.assert_allclose(steps, values.ravel() / np.float64(values[0, 0]) * 127, atol=0.5)
+    assert entry["largest"] == values[0, 0]
+    assert entry["norm"] == pytest.approx(np.linalg.norm(values.astype(np.float64)))
 
 
 def test_what_is_no_json_is_refused(client):

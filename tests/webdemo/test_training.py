@@ -121,6 +121,8 @@ ADDRESSES = ["/api/training", "/api/training/stop", "/api/runs/run/resume"]
         {"Origin": "https://elsewhere.example"},
         {"Origin": "null"},
         {"Origin": "http://localhost:81"},
+        {"Origin": "http://["},
+        {"Origin": "http://[x]:99999"},
         {"Host": "elsewhere.example", "Origin": "http://elsewhere.example", "Sec-Fetch-Site": "same-origin"},
         {"Host": "127.0.0.1.elsewhere.example"},
         {"Host": "[::1"},
