@@ -7,6 +7,8 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
+from flask import Flask, request
+from werkzeug.exceptions import HTTPException
 
 from benchmarks.hostile import __main__ as hostile
 from benchmarks.hostile.client import Answer, Client, complaints
@@ -14,8 +16,10 @@ from benchmarks.hostile.crafted import BOMBS, CRAFTED, LARGE
 from benchmarks.hostile.damaged import DAMAGED, sound
 from benchmarks.hostile.foreign import FOREIGN
 from benchmarks.hostile.messages import KINDS, Message, message
+from benchmarks.hostile.trainings import FOREIGN_ORDERS, ODD_ORDERS, make_runs
 from nncore.errors import DataError, PictureFormatError
 from nncore.pictures import read_ink
+from webdemo import create_app, training
 
 
 def ink_of(file):
@@ -95,6 +99,9 @@ def test_what_is_in_order(answers):
         (answer(415, b"{}", Content_Type="application/problem+json"), "{}"),
         (answer(415, b"\xff", Content_Type="application/problem+json"), "xff"),
         (answer(415, problem(422).body, Content_Type="application/problem+json"), "422"),
+        (answer(415, problem(415).body.replace(b"a sen", b"a" * 9999), Content_Type="application/problem+json"), "aaa"),
+        (answer(200, b'{"loss": NaN}', Content_Type="application/json"), "NaN is no number"),
+        (answer(200, b"{", Content_Type="application/json"), "no JSON"),
         (answer(200, X_Injected="1"), "header"),
         (answer(200, b"Traceback (most recent call last)"), "Traceback"),
         (answer(200, b"root:x:0:0:root"), "root"),
@@ -110,10 +117,42 @@ def test_an_answer_that_differs_from_the_one_got_alone_is_wrong():
             return [answer(200, b'{"digits": [{"digit": 4}]}')]
 
     tally = hostile.Tally()
-    for digits in ([{"digit": 9}], [{"digit": 4}]):
-        hostile._send(Confused(0), "request 1", ASKED, digits, tally)
+    for digit in (9, 4):
+        hostile._send(Confused(0), "request 1", ASKED, {"digits": [{"digit": digit}]}, tally)
     assert tally.wrong == ["request 1, kind: another answer than it got alone"]
     assert tally.good == 2
+
+
+def test_answers_are_alike_but_for_time_and_rounding():
+    alone = {"digits": [{"digit": 4, "probabilities": [0.25, 0.75]}], "milliseconds": 1.5}
+    same = {"digits": [{"digit": 4, "probabilities": [0.250001, 0.75]}], "milliseconds": 3.5}
+    assert hostile._alike(same, alone)
+    for digit, probabilities in ((5, [0.25, 0.75]), (4, [0.26, 0.74]), (4, [0.25])):
+        assert not hostile._alike({**alone, "digits": [{"digit": digit, "probabilities": probabilities}]}, alone)
+    assert not hostile._alike({"digits": alone["digits"]}, alone)
+
+
+def test_no_order_could_be_obeyed(tmp_path, rng):
+    overview = create_app(runs=make_runs(tmp_path), trainings=True).test_client().get("/api/runs").json
+    assert hostile._trainings(overview) == []
+    assert not overview["runs"][0]["resumable"]
+    assert hostile._trainings({**overview, "training": {"running": "compact"}})
+    assert hostile._trainings({**overview, "runs": overview["runs"] * 2})
+    for make in {**FOREIGN_ORDERS, **ODD_ORDERS}.values():
+        for _ in range(200):
+            content = make(rng)
+            if b" /api/training " in content:
+                assert not is_allowed(content.partition(b"\r\n\r\n")[2])
+
+
+def is_allowed(body):
+    """Whether a training could be started so."""
+    try:
+        with Flask("demo").test_request_context(data=body, content_type="application/json"):
+            training._chosen(request)
+            return True
+    except HTTPException:
+        return False
 
 
 def test_growth_and_logged_errors_are_wrong():

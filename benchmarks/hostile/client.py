@@ -14,7 +14,8 @@ from benchmarks.hostile.wire import INJECTED
 
 PATIENCE = 60.0  # seconds for an answer
 MEMBERS = {"type", "title", "status", "detail"}  # of a problem, RFC 9457
-SECRETS = (b"Traceback", b"root:x:", b'.py"', b"site-packages")  # what no answer may hold
+LONGEST = 1000  # characters of its detail, a sentence
+SECRETS = (b"Traceback", b"root:x:", b'.py", line', b'.py\\", line', b"site-packages")  # what no answer may hold
 
 
 class Answer(NamedTuple):
@@ -102,8 +103,9 @@ class _Received(io.BytesIO):
 
 def _all_answers(connection: socket.socket, content: bytes) -> list[Answer]:
     received = b""
-    with suppress(ConnectionError):
+    with suppress(OSError):  # the server has cut it off by now
         connection.shutdown(socket.SHUT_WR)
+    with suppress(ConnectionError):
         for part in iter(lambda: connection.recv(65536), b""):
             received += part
     answers, file = [], _Received(received)
@@ -122,10 +124,25 @@ def complaints(message: Message, answers: list[Answer]) -> list[str]:
             wrong.append("503 without Retry-After")
         if status >= 400 and not message.content.startswith(b"HEAD"):
             wrong += _no_problem(status, headers, body)
+        elif headers.get("Content-Type") == "application/json":
+            wrong += _no_json(status, body)
         if INJECTED in headers:
             wrong.append(f"{status} with a header from the request")
         wrong += [f"{status} that tells {secret!r}" for secret in SECRETS if secret in body]
     return wrong
+
+
+def _no_json(status: int, body: bytes) -> list[str]:
+    """Why an answer is not JSON as browsers have it: without NaN and Infinity."""
+    try:
+        json.loads(body or b"null", parse_constant=_refuse)  # nothing follows HEAD, or 304
+    except ValueError as error:
+        return [f"{status} with what is no JSON: {error}"]
+    return []
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(f"{word} is no number")
 
 
 def _no_problem(status: int, headers: http.client.HTTPMessage, body: bytes) -> list[str]:
@@ -134,7 +151,9 @@ def _no_problem(status: int, headers: http.client.HTTPMessage, body: bytes) -> l
         return [f"{status} as {headers.get('Content-Type')}"]
     try:
         problem = json.loads(body)
-        fits = problem.keys() >= MEMBERS and problem["status"] == status and problem["detail"].strip()
-    except (ValueError, AttributeError):
+        fits = (
+            problem.keys() >= MEMBERS and problem["status"] == status and 0 < len(problem["detail"].strip()) < LONGEST
+        )
+    except (ValueError, AttributeError, TypeError):
         fits = False
     return [] if fits else [f"{status} with {body[:200]!r}"]

@@ -9,6 +9,7 @@ from benchmarks.hostile.damaged import DAMAGES
 from benchmarks.hostile.wire import INJECTED, Body, as_form, as_json, digit, json_post, pick, post, request, sent
 
 ORDINARY = ["/", "/api/predict", "/api/model", "/api/openapi.json", "/healthz", "/readyz", "/static/style.css"]
+ORDINARY += ["/inside", "/training", "/api/explain", "/api/runs"]
 PATHS = """
 /../../../etc/passwd
 /static/../app.py

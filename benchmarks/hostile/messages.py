@@ -16,9 +16,11 @@ from benchmarks.hostile.crafted import BOMBS, CRAFTED, LARGE
 from benchmarks.hostile.damaged import DAMAGED, Maker
 from benchmarks.hostile.foreign import FOREIGN
 from benchmarks.hostile.heads import BROKEN, HEADS, good
+from benchmarks.hostile.questions import QUESTIONS, SENSIBLE
+from benchmarks.hostile.trainings import FOREIGN_ORDERS, NOT_NOW, ODD_ORDERS, SPOILT_RUN, STRANGE_RUNS
 from benchmarks.hostile.wire import Body, as_form, as_json, json_post, post, sent
 
-LARGEST = 8 * 2**20  # bytes of a request that the server says it takes
+LARGEST = 16 * 2**20  # bytes of a request that the server says it takes
 
 Manner = Literal["ask", "half-close", "walk away", "drip"]
 
@@ -71,21 +73,21 @@ def _cut_off(rng: np.random.Generator) -> bytes:
 
 @cache
 def _noise() -> bytes:
-    pixels = np.random.default_rng(0).integers(0, 256, (1400, 1400, 3), np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (2000, 2000, 3), np.uint8)
     return encoded(Image.fromarray(pixels), "PNG", compress_level=0)
 
 
 GREAT: dict[str, Maker] = {
-    "JSON of just 8 MiB": lambda rng: json_post(b" " * LARGEST),
+    "JSON of just 16 MiB": lambda rng: json_post(b" " * LARGEST),
     "JSON of a little more": lambda rng: json_post(b" " * (LARGEST + 1)),
-    "data URL of nearly 8 MiB": lambda rng: json_post(
+    "data URL of nearly 16 MiB": lambda rng: json_post(
         b'{"image": "data:image/png;base64,' + b"A" * (LARGEST - 100) + b'"}'
     ),
-    "form of nearly 8 MiB": lambda rng: post(as_form(bytes(LARGEST - 999))),
+    "form of nearly 16 MiB": lambda rng: post(as_form(bytes(LARGEST - 999))),
     "form of a little more": lambda rng: post(as_form(bytes(LARGEST))),
-    "form of 8 MiB that looks like boundaries": lambda rng: post(as_form(b"\r\n--" * (LARGEST // 4 - 999))),
-    "picture of noise, 7.5 MiB": lambda rng: post(as_json(_noise())),
-    "17 MiB": lambda rng: post(Body("application/json", b" " * (LARGEST * 2 + 2**20))),
+    "form of 16 MiB that looks like boundaries": lambda rng: post(as_form(b"\r\n--" * (LARGEST // 4 - 999))),
+    "picture of noise, 15 MiB": lambda rng: post(as_json(_noise())),
+    "33 MiB": lambda rng: post(Body("application/json", b" " * (LARGEST * 2 + 2**20))),
 }
 LEFT: dict[str, Maker] = {
     "nobody waits": good,
@@ -114,6 +116,13 @@ KINDS: dict[str, Kind] = {
     **_files(FOREIGN, {415}),
     **_files(LARGE, {200, 413}, share=0.05),
     **_kinds(BODIES, {200, 400, 413, 415, 422}, share=4),
+    **_kinds(QUESTIONS, {200, 400, 413, 415, 422}, share=3),
+    **_kinds(SENSIBLE, {200}, share=4),
+    **_kinds(STRANGE_RUNS, {308, 400, 404, 405, 414, 431}, share=5),
+    **_kinds(SPOILT_RUN, {200, 404}, share=2),
+    **_kinds(FOREIGN_ORDERS, {400, 403}, share=10),
+    **_kinds(ODD_ORDERS, {400, 415, 422}, share=8),
+    **_kinds(NOT_NOW, {404, 409}, share=2),
     **_kinds(HEADS, {200, 206, 304, 308, 400, 404, 405, 412, 413, 414, 415, 416, 422, 431}, share=6),
     **_kinds(BROKEN, {200, 206, 308, 400, 404, 405, 413, 415, 422, 431}, "half-close", share=5),
     **_kinds(GREAT, {200, 400, 413, 415, 422}, "half-close", share=0.05),

@@ -44,10 +44,10 @@ def post(body: Body, path: str = "/api/predict", more: str = "") -> bytes:
     return request("POST", path, headers, body.content)
 
 
-def json_post(text: str | bytes) -> bytes:
+def json_post(text: str | bytes, path: str = "/api/predict") -> bytes:
     """A request that brings what it calls JSON. Half of a surrogate pair is encoded as if it were a character."""
     content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    return post(Body("application/json", content))
+    return post(Body("application/json", content), path)
 
 
 def as_json(file: bytes, kind: str = "png") -> Body:
