@@ -96,7 +96,8 @@ def expected_verdicts(folder: Path, epoch: int) -> list[str]:
 def test_a_training_watched_from_start_to_end(page: TrainingPage, runs: Path):
     page.open()
     page.wait(lambda: page.text("runs-none") and page.find("runs-none").is_displayed(), "the words that there is none")
-    page.choose(learning_rate=0.01, epochs=6, limit=1000, seed=5)
+    # So many epochs that the page, which asks once a second, sees it on its way
+    page.choose(learning_rate=0.01, epochs=50, limit=1000, seed=5)
     page.click("start")
     (name,) = page.wait(page.names, "the run")
     seen = set()
@@ -106,20 +107,20 @@ def test_a_training_watched_from_start_to_end(page: TrainingPage, runs: Path):
         return page.states() == ["finished"]
 
     page.wait(finished, "its end", LONG)
-    page.wait_for("moment", "After epoch 6")
+    page.wait_for("moment", "After epoch 50")
     assert len(seen) > 1  # it was followed
-    page.wait(lambda: page.paths("loss")[1:] == [6], "the whole curve")
+    page.wait(lambda: page.paths("loss")[1:] == [50], "the whole curve")
     folder = runs / name
-    assert page.paths("loss")[0] == len(read_live(folder)) >= 6
+    assert page.paths("loss")[0] == len(read_live(folder)) >= 50
     settings = json.loads((folder / "config.json").read_text())
-    assert (settings["learning_rate"], settings["epochs"], settings["limit"], settings["seed"]) == (0.01, 6, 1000, 5)
-    page.wait(lambda: page.verdicts() == expected_verdicts(folder, 6), "the verdicts")
+    assert (settings["learning_rate"], settings["epochs"], settings["limit"], settings["seed"]) == (0.01, 50, 1000, 5)
+    page.wait(lambda: page.verdicts() == expected_verdicts(folder, 50), "the verdicts")
     cells = page.script(
         "return [...document.querySelectorAll('#confusion td')].map((cell) => Number(cell.textContent))"
     )
-    np.testing.assert_array_equal(np.reshape(cells, (10, 10)), read_snapshot(folder, 6).confusion)
+    np.testing.assert_array_equal(np.reshape(cells, (10, 10)), read_snapshot(folder, 50).confusion)
     right = 100 * read_history(folder)[-1]["validation_accuracy"]
-    assert f"epoch 6 of 6, {right:.1f} % correct" in page.text("runs")
+    assert f"epoch 50 of 50, {right:.1f} % correct" in page.text("runs")
     page.screenshot("training-finished")
 
 
