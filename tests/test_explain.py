@@ -23,6 +23,10 @@ def small(rng, dtype=np.float32):
     norm = layers[1]
     for array in [*norm.parameters.values(), *norm.state.values()]:
         array[...] = rng.uniform(0.2, 2, array.shape)
+    # With a bias of 0, what sees only zeros would put out 0, just where a ReLU has no derivative.
+    for name, array in network.parameters().items():
+        if name.endswith("bias"):
+            array[...] = rng.uniform(0.1, 0.5, array.shape)
     return network
 
 
