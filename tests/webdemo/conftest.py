@@ -74,6 +74,20 @@ def client(weights: Path) -> FlaskClient:
     return create_app(weights).test_client()
 
 
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """An empty folder for the runs of trainings."""
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def training_client(weights: Path, runs: Path) -> FlaskClient:
+    """A client of an application that shows these runs and starts trainings."""
+    return create_app(weights, runs=runs, trainings=True).test_client()
+
+
 @pytest.fixture(scope="session")
 def port(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """Of a real server of that application, in a thread of its own, with the run that the API's examples name."""

@@ -1,4 +1,4 @@
-"""Runs as the page is told of them, however broken their folders are, through Flask's test client."""
+"""Runs as the page is told of them, however broken their folders are, through Flask's test training_client."""
 
 import json
 import os
@@ -12,37 +12,25 @@ from tests.webdemo.runs import make_run
 from webdemo import create_app, folders
 
 
-@pytest.fixture
-def runs(tmp_path):
-    folder = tmp_path / "runs"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def client(weights, runs):
-    return create_app(weights, runs=runs, trainings=True).test_client()
-
-
 def strict(answer):
     """JSON as browsers read it, which know no NaN."""
     return json.loads(answer.data, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
 
 
-def test_without_runs_the_list_is_empty(weights, tmp_path, client):
-    assert client.get("/api/runs").json["runs"] == []
+def test_without_runs_the_list_is_empty(weights, tmp_path, training_client):
+    assert training_client.get("/api/runs").json["runs"] == []
     nowhere = create_app(weights, runs=tmp_path / "nowhere").test_client().get("/api/runs").json
     assert (nowhere["runs"], nowhere["more"]) == ([], 0)
 
 
-def test_a_run_is_described(client, runs):
+def test_a_run_is_described(training_client, runs):
     folder = make_run(runs, "first", learning_rate=0.25, data_dir="/secret", output="/secret/w.npz")
-    (listed,) = strict(client.get("/api/runs"))["runs"]
+    (listed,) = strict(training_client.get("/api/runs"))["runs"]
     assert (listed["name"], listed["state"], listed["words"], listed["resumable"]) == ("first", "finished", "", False)
     assert (listed["epoch"], listed["settings"]["epochs"], listed["settings"]["learning_rate"]) == (3, 3, 0.25)
-    assert "secret" not in client.get("/api/runs/first").text
+    assert "secret" not in training_client.get("/api/runs/first").text
 
-    run = strict(client.get("/api/runs/first"))
+    run = strict(training_client.get("/api/runs/first"))
     assert {name: run[name] for name in listed} == listed
     assert run["snapshots"] == [0, 1, 2, 3]
     assert run["history"]["validation_loss"] == [1, 0.5, 0.25]
@@ -50,54 +38,54 @@ def test_a_run_is_described(client, runs):
     assert run["live"].keys() == set(LIVE)
     assert run["live"]["epoch"] == [1, 2, 3]
 
-    pictures = strict(client.get("/api/runs/first/digits"))["digits"]
+    pictures = strict(training_client.get("/api/runs/first/digits"))["digits"]
     assert [digit["label"] for digit in pictures] == sorted(list(range(10)) * 2)
     for epoch in range(4):
-        snapshot, shown = read_snapshot(folder, epoch), strict(client.get(f"/api/runs/first/epochs/{epoch}"))
+        snapshot, shown = read_snapshot(folder, epoch), strict(training_client.get(f"/api/runs/first/epochs/{epoch}"))
         np.testing.assert_allclose(shown["probabilities"], snapshot.probabilities, atol=1e-5)
         np.testing.assert_allclose(shown["filters"], snapshot.filters[:, :, 0].transpose(2, 0, 1), atol=1e-5)
         assert shown["confusion"] == (None if epoch == 0 else snapshot.confusion.tolist())
 
 
-def test_the_newest_comes_first_and_not_too_many(client, runs, monkeypatch):
+def test_the_newest_comes_first_and_not_too_many(training_client, runs, monkeypatch):
     for number, name in enumerate(["b", "a", "c"]):
         folder = make_run(runs, name, epochs=1)
         os.utime(folder / "config.json", (1000 + number, 1000 + number))
     (runs / ".hidden").mkdir()
     (runs / "file").write_text("no run")
     monkeypatch.setattr(folders, "MOST_RUNS", 2)
-    listed = client.get("/api/runs").json
+    listed = training_client.get("/api/runs").json
     assert ([run["name"] for run in listed["runs"]], listed["more"]) == (["c", "a"], 1)
-    assert client.get("/api/runs/b").status_code == 200
+    assert training_client.get("/api/runs/b").status_code == 200
 
 
-def test_what_changes_is_told_by_another_text(client, runs):
+def test_what_changes_is_told_by_another_text(training_client, runs):
     folder = make_run(runs, "one", done=1)
-    before = client.get("/api/runs").json["runs"][0]["changed"]
-    assert client.get("/api/runs").json["runs"][0]["changed"] == before
+    before = training_client.get("/api/runs").json["runs"][0]["changed"]
+    assert training_client.get("/api/runs").json["runs"][0]["changed"] == before
     with (folder / "live.csv").open("a") as file:
         file.write("9,2.25,1.0,0.5,0.1\n")
     os.utime(folder / "live.csv", (time.time() + 1, time.time() + 1))
-    assert client.get("/api/runs").json["runs"][0]["changed"] != before
+    assert training_client.get("/api/runs").json["runs"][0]["changed"] != before
 
 
-def test_long_curves_are_thinned(client, runs, monkeypatch):
+def test_long_curves_are_thinned(training_client, runs, monkeypatch):
     folder = make_run(runs, "long")
     rows = [f"{step},{step / 100},1.0,0.5,0.1\n" for step in range(1000)]
     (folder / "live.csv").write_text(",".join(LIVE) + "\n" + "".join(rows))
     monkeypatch.setattr(folders, "MOST_POINTS", 90)
-    steps = client.get("/api/runs/long").json["live"]["step"]
+    steps = training_client.get("/api/runs/long").json["live"]["step"]
     assert 80 <= len(steps) <= 90
     assert steps[-1] == 999
     assert steps == sorted(steps)
 
 
-def test_what_is_no_number_is_null(client, runs):
+def test_what_is_no_number_is_null(training_client, runs):
     folder = make_run(runs, "nan")
     (folder / "live.csv").write_text(",".join(LIVE) + "\n1,0.25,nan,inf,0.1\n")
     config = (folder / "config.json").read_text()
     (folder / "config.json").write_text(config.replace('"learning_rate": 0.004', '"learning_rate": Infinity'))
-    run = strict(client.get("/api/runs/nan"))
+    run = strict(training_client.get("/api/runs/nan"))
     assert (run["live"]["loss"], run["live"]["accuracy"]) == ([None], [None])
     assert run["settings"]["learning_rate"] is None
 
@@ -111,9 +99,9 @@ def age(folder, seconds):
         os.utime(path, (then, then))
 
 
-def test_what_has_become_of_a_run(client, runs):
+def test_what_has_become_of_a_run(training_client, runs):
     def states():
-        return {run["name"]: (run["state"], run["resumable"]) for run in client.get("/api/runs").json["runs"]}
+        return {run["name"]: (run["state"], run["resumable"]) for run in training_client.get("/api/runs").json["runs"]}
 
     make_run(runs, "finished")
     make_run(runs, "stopped", done=1)
@@ -136,7 +124,7 @@ def test_what_has_become_of_a_run(client, runs):
         "old-stopped": ("stopped", True),
         "just-begun": ("training", False),
     }
-    words = {run["name"]: run["words"] for run in client.get("/api/runs").json["runs"]}
+    words = {run["name"]: run["words"] for run in training_client.get("/api/runs").json["runs"]}
     assert words["failed"] == "the loss is nan"
     assert "killed" in words["silent"]
 
@@ -159,7 +147,7 @@ SPOILT = [
     "file", ["config.json", "status.json", "history.csv", "live.csv", "digits.npz", "epochs/0001.npz"]
 )
 @pytest.mark.parametrize("kind", ["spoilt", "cut", "gone", "folder"])
-def test_no_run_is_too_broken_to_be_listed(client, runs, file, kind):
+def test_no_run_is_too_broken_to_be_listed(training_client, runs, file, kind):
     make_run(runs, "sound")
     path = make_run(runs, "run") / file
     content = path.read_bytes()
@@ -169,7 +157,7 @@ def test_no_run_is_too_broken_to_be_listed(client, runs, file, kind):
     for spoilt in {"spoilt": SPOILT, "cut": [content[:-9], content[: len(content) // 2]]}.get(kind, [None]):
         if spoilt is not None:
             path.write_bytes(spoilt)
-        listed = {run["name"]: run for run in strict(client.get("/api/runs"))["runs"]}
+        listed = {run["name"]: run for run in strict(training_client.get("/api/runs"))["runs"]}
         assert listed["sound"]["state"] == "finished"
         if file in ("config.json", "status.json") and (kind, file) != ("gone", "status.json"):
             assert listed["run"]["state"] == "broken"
@@ -178,14 +166,14 @@ def test_no_run_is_too_broken_to_be_listed(client, runs, file, kind):
         if file == "history.csv":
             assert ("history.csv" in listed["run"]["words"]) == (listed["run"]["epoch"] == 0)
             assert listed["run"]["epoch"] == 0 or kind == "cut"
-        assert strict(client.get("/api/runs/run"))["name"] == "run"
+        assert strict(training_client.get("/api/runs/run"))["name"] == "run"
         for address in ("digits", "epochs/1"):
-            answer = client.get(f"/api/runs/run/{address}")
+            answer = training_client.get(f"/api/runs/run/{address}")
             assert answer.status_code in (200, 404)
             assert "sound" in answer.json.get("detail", "sound") or "spoilt" in answer.json["detail"]
 
 
-def test_an_empty_folder_is_shown_as_broken(client, runs):
+def test_an_empty_folder_is_shown_as_broken(training_client, runs):
     (runs / "empty").mkdir()
-    (run,) = client.get("/api/runs").json["runs"]
+    (run,) = training_client.get("/api/runs").json["runs"]
     assert (run["state"], run["words"][:11]) == ("broken", "config.json")

@@ -65,13 +65,6 @@ class TrainingPage(Page):
 
 
 @pytest.fixture
-def runs(tmp_path: Path) -> Path:
-    folder = tmp_path / "runs"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def page(chromium: Any, weights: Path, runs: Path, few_digits: Path, monkeypatch) -> Iterator[TrainingPage]:
     monkeypatch.setenv("NNCORE_DATA", str(few_digits))
     app = create_app(weights, runs=runs, trainings=True)
