@@ -19,29 +19,28 @@ import numpy as np
 from tqdm import tqdm
 
 from nncore import kernels
-from nncore.averaging import ExponentialMovingAverage
-from nncore.calibration import fit_temperature
 from nncore.data.augment import augment, augmentation
-from nncore.data.dataset import HELD_OUT, batches, holdout, load_dataset
+from nncore.data.dataset import HELD_OUT, batches, holdout, load_dataset, network_input
 from nncore.data.table import read_csv
 from nncore.errors import NNCoreError, OptionError
 from nncore.files import check_writable
-from nncore.kernels.convolution import multiplies_by_blas
+from nncore.inspection.narration import told
+from nncore.kernels.conv.choose import multiplies_by_blas
 from nncore.losses import SoftmaxCrossEntropy
 from nncore.machine import available_threads, use_threads
-from nncore.metrics import accuracy
-from nncore.models import MODELS
-from nncore.narration import told
+from nncore.network.models import MODELS
+from nncore.network.plan import Plan
 from nncore.optimizers import OPTIMIZERS
-from nncore.options import Options, parse, resumed
-from nncore.plan import Plan
-from nncore.preprocess import network_input
-from nncore.report import accuracy_line, class_table, draw, made_by, python_name
-from nncore.runs import Run
 from nncore.schedules import SCHEDULES
-from nncore.snapshots import Recorder
-from nncore.training import Interruption, check_finite, evaluate
-from nncore.warmup import NO_NUMBA, warm_up
+from nncore.training.averaging import ExponentialMovingAverage
+from nncore.training.calibration import fit_temperature
+from nncore.training.loop import Interruption, check_finite, evaluate
+from nncore.training.metrics import accuracy
+from nncore.training.options import Options, parse, resumed
+from nncore.training.recorder import Recorder
+from nncore.training.report import accuracy_line, class_table, draw, made_by, python_name
+from nncore.training.run import Run
+from nncore.training.warmup import NO_NUMBA, warm_up
 
 INTERRUPTED = 130  # the exit status a shell gives to what Ctrl-C ended
 BARELY_LEARNED = 0.2  # validation accuracy

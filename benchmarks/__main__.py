@@ -20,7 +20,7 @@ from benchmarks.rows import Bench
 from benchmarks.systems import DEFAULT_OPPONENTS, NNCORE, OPPONENTS, PROCESSORS
 from nncore.errors import NNCoreError
 from nncore.machine import available_threads
-from nncore.options import positive, whole_number
+from nncore.training.options import positive, whole_number
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

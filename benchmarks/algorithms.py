@@ -24,7 +24,7 @@ from benchmarks.environment import say
 from benchmarks.figures import conditions, flags, in_lines, markdown, save
 from benchmarks.timing import in_turns
 from nncore.errors import NNCoreError, OptionError
-from nncore.kernels import convolution
+from nncore.kernels.conv import choose as convolution
 from nncore.kernels.reference import output_size
 from nncore.machine import use_threads
 from nncore.types import Padding

@@ -6,7 +6,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from benchmarks.report import Measurement, number
-from nncore.plots import INK, PANEL, TRAIN, VALIDATION, note, picture
+from nncore.training.plots import INK, PANEL, TRAIN, VALIDATION, note, picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

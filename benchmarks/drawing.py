@@ -6,7 +6,7 @@ import io
 import numpy as np
 from PIL import Image, ImageDraw
 
-from nncore.data.skeletons import skeletons
+from nncore.data.strokes.skeletons import skeletons
 
 PAD, FINER = 280, 2  # pixels, the pad's side; drawn so many times as large, for soft edges
 

@@ -1,8 +1,8 @@
 """How well the page reads what people draw: python -m benchmarks.drawn_digits
 
-The strokes of 30 people (UCI's pen digits, see `nncore/data/unipen.py`) are drawn on the page's own pad in a real
+The strokes of 30 people (UCI's pen digits, see `nncore/data/strokes/unipen.py`) are drawn on the page's pad in a real
 browser, by pens of several widths, and the page's answers are counted; so are those for drawings that are no digit
-(`nncore/data/outliers.py`). What it got wrong goes into two pictures in the folder --out.
+(`nncore/data/strokes/outliers.py`). What it got wrong goes into two pictures in the folder --out.
 """
 
 import argparse
@@ -22,12 +22,12 @@ from benchmarks.environment import say
 from benchmarks.page import Answer, Page, served
 from benchmarks.protocol import ROOT, BenchmarkError
 from benchmarks.report import machine
-from nncore.data.drawn import on_pad
-from nncore.data.outliers import KINDS, outliers
-from nncore.data.unipen import Drawing, find_pendigits, read_unipen
+from nncore.data.strokes.drawn import on_pad
+from nncore.data.strokes.outliers import KINDS, outliers
+from nncore.data.strokes.unipen import Drawing, find_pendigits, read_unipen
 from nncore.errors import NNCoreError
-from nncore.metrics import wilson_interval
-from nncore.options import whole_number
+from nncore.training.metrics import wilson_interval
+from nncore.training.options import whole_number
 
 OUT = ROOT / "screenshots" / "drawn_digits"
 PER_KIND = 50  # digits for every outlier of a kind

@@ -23,9 +23,9 @@ from benchmarks.report import machine
 from benchmarks.systems import NNCORE, OPPONENTS, System
 from nncore.errors import NNCoreError
 from nncore.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from nncore.models import reference
-from nncore.plots import PANEL, QUIET, TRAIN, VALIDATION, note, picture
-from nncore.sequential import Sequential
+from nncore.network.models import reference
+from nncore.network.sequential import Sequential
+from nncore.training.plots import PANEL, QUIET, TRAIN, VALIDATION, note, picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,14 +8,18 @@ from unittest.mock import patch
 import numpy as np
 
 from benchmarks import loops
-from nncore.blocks import ConvReLU, ConvReLUPool
-from nncore.kernels import convolution, reference, simd, winograd, winograd_passes
+from nncore.kernels import reference
+from nncore.kernels.conv import choose as convolution
+from nncore.kernels.conv import passes as winograd_passes
+from nncore.kernels.conv import winograd
+from nncore.kernels.simd import vector as simd
 from nncore.layers import Conv2D
 from nncore.losses import SoftmaxCrossEntropy
-from nncore.models import reference as reference_network
+from nncore.network.blocks import ConvReLU, ConvReLUPool
+from nncore.network.models import reference as reference_network
+from nncore.network.plan import Plan
+from nncore.network.sequential import Sequential
 from nncore.optimizers import Adam
-from nncore.plan import Plan
-from nncore.sequential import Sequential
 from nncore.types import Array, Padding, Pair, Shape
 
 BATCH, SOME, FEW = 128, 16, 2  # images in a call, less of them for what is slow
@@ -139,7 +143,7 @@ def caches() -> Group:
 
 
 def changed(call: Callable[..., Any], **changes: Any) -> Callable[..., Any]:
-    """The call, while names in `nncore.kernels.winograd` mean something else."""
+    """The call, while names in `nncore.kernels.conv.winograd` mean something else."""
 
     def run(*arguments: Any) -> Any:
         before = {name: getattr(winograd, name) for name in changes}
@@ -166,9 +170,9 @@ def training(title: str, count: int | None) -> Group:
     """The first `count` layers of the reference network, or the whole network with loss and optimizer."""
     (x,), labels, steps = arrays((BATCH, 28, 28, 1)), np.arange(BATCH) % 10, []
     for name, place, conv, in_blocks, within in (
-        ("layer by layer, im2col", "sequential.py", "im2col", False, False),
+        ("layer by layer, im2col", "network/sequential.py", "im2col", False, False),
         ("layer by layer, the fastest algorithm", "kernels/convolution.py: cheapest", "auto", False, False),
-        ("in blocks", "blocks.py: ConvReLUPool", "auto", True, False),
+        ("in blocks", "network/blocks.py: ConvReLUPool", "auto", True, False),
         ("conv1 within the tiles of conv2", "kernels/convolved.py: Convolved", "auto", True, True),
     ):
         network = Sequential(reference_network(conv=conv).layers[:count], (28, 28, 1))

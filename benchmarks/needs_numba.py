@@ -2,7 +2,7 @@
 
 import sys
 
-from nncore.kernels import convolution
+from nncore.kernels.conv import choose as convolution
 
 if not convolution.SIMD:
     print(

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from nncore.layers import BatchNorm, Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from nncore.models import MODELS
-from nncore.sequential import Sequential
+from nncore.network.models import MODELS
+from nncore.network.sequential import Sequential
 
 
 def batchnorm() -> Sequential:

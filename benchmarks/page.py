@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.protocol import ROOT, BenchmarkError
-from nncore.data.outliers import PAD
+from nncore.data.strokes.outliers import PAD
 from nncore.types import Array
 
 BATCH = 20  # drawings a call, so that a call takes about a second

@@ -14,7 +14,7 @@ from numba import njit, prange, types
 from numba.extending import intrinsic
 
 from benchmarks.timing import times
-from nncore.kernels.simd import LANE, REGISTERS, VECTOR_BYTES, Vector, Window, loop, splat
+from nncore.kernels.simd.vector import LANE, REGISTERS, VECTOR_BYTES, Vector, Window, loop, splat
 from nncore.machine import use_threads
 from nncore.types import Array
 

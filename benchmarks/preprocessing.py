@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from nncore.data.drawn import draw
-from nncore.data.outliers import PAD
-from nncore.data.photos import photo
-from nncore.data.unipen import Drawing
-from nncore.pictures import read_ink
-from nncore.plots import FAINT, TRAIN, VALIDATION, note, picture
-from nncore.preprocess import FRAME, find_digits, thin_strokes
+from nncore.data.strokes.drawn import draw
+from nncore.data.strokes.outliers import PAD
+from nncore.data.strokes.photos import photo
+from nncore.data.strokes.unipen import Drawing
+from nncore.reading.ink import read_ink
+from nncore.reading.preprocess import FRAME, find_digits, thin_strokes
+from nncore.training.plots import FAINT, TRAIN, VALIDATION, note, picture
 from nncore.types import Array, Bytes
 
 if TYPE_CHECKING:

@@ -23,16 +23,16 @@ from benchmarks.environment import say
 from benchmarks.figures import flags, markdown, save
 from benchmarks.preprocessing import draw_steps
 from benchmarks.protocol import ROOT
-from nncore.data.dataset import WRITER_FOLDS
-from nncore.data.drawn import draw, on_pad
-from nncore.data.outliers import PAD
-from nncore.data.unipen import Drawing, find_pendigits, read_unipen
+from nncore.data.dataset import WRITER_FOLDS, network_input
+from nncore.data.strokes.drawn import draw, on_pad
+from nncore.data.strokes.outliers import PAD
+from nncore.data.strokes.unipen import Drawing, find_pendigits, read_unipen
 from nncore.errors import NNCoreError
 from nncore.machine import use_threads
-from nncore.metrics import wilson_interval
-from nncore.preprocess import BOX, FRAME, centre_digit, find_digits, network_input
-from nncore.reader import DigitReader
-from nncore.sequential import Sequential
+from nncore.network.sequential import Sequential
+from nncore.reading.preprocess import BOX, FRAME, centre_digit, find_digits
+from nncore.reading.reader import DigitReader
+from nncore.training.metrics import wilson_interval
 from nncore.types import Bytes, Mask
 
 COUNT, QUICK_COUNT = 1500, 100  # digits

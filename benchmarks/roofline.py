@@ -29,13 +29,14 @@ from benchmarks.peak import LEVELS, Peak, measure
 from benchmarks.timing import times
 from nncore import kernels
 from nncore.errors import NNCoreError
-from nncore.kernels import convolution, winograd
+from nncore.kernels.conv import choose as convolution
+from nncore.kernels.conv import winograd
 from nncore.kernels.reference import output_size
 from nncore.layers import Dense
 from nncore.machine import use_threads
-from nncore.models import reference
+from nncore.network.models import reference
 from nncore.optimizers import Adam
-from nncore.plots import FAINT, PANEL, QUIET, note, picture
+from nncore.training.plots import FAINT, PANEL, QUIET, note, picture
 from nncore.types import Padding, Pair, Shape
 
 if TYPE_CHECKING:

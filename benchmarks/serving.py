@@ -26,7 +26,7 @@ from benchmarks.drawing import data_url, drawn_digit, encoded
 from benchmarks.environment import python_with, say
 from benchmarks.protocol import BenchmarkError
 from benchmarks.report import machine
-from nncore.options import whole_number
+from nncore.training.options import whole_number
 
 DRAWINGS = 30
 IN_TURN = 200  # requests one after the other, for the server's own time

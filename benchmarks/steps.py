@@ -26,7 +26,7 @@ from benchmarks.ladder import Group
 from benchmarks.timing import in_turns
 from nncore.errors import NNCoreError
 from nncore.machine import use_threads
-from nncore.plots import PANEL, TRAIN, VALIDATION, note, picture
+from nncore.training.plots import PANEL, TRAIN, VALIDATION, note, picture
 from nncore.types import Array
 
 PAUSE = 2e-3  # seconds, after which threads sleep

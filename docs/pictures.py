@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from nncore.data.synthetic import synthetic_digits
+from nncore.data.strokes.synthetic import synthetic_digits
 from nncore.kernels.reference import col2im, im2col, max_pool, max_pool_backward
 from nncore.layers.activations import softmax
 from nncore.optimizers import SGD, Adam, Optimizer
-from nncore.plots import FAINT, INK, PANEL, QUIET, TRAIN, VALIDATION, note, picture
 from nncore.schedules import SCHEDULES
+from nncore.training.plots import FAINT, INK, PANEL, QUIET, TRAIN, VALIDATION, note, picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

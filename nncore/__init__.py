@@ -20,7 +20,7 @@ from nncore.layers import (  # noqa: E402
     Tanh,
 )
 from nncore.losses import MeanSquaredError, SoftmaxCrossEntropy  # noqa: E402
-from nncore.sequential import Sequential  # noqa: E402
+from nncore.network.sequential import Sequential  # noqa: E402
 
 __all__ = [
     "AvgPool2D",

@@ -13,12 +13,12 @@ import numpy as np
 from nncore import evaluation, gradcheck, kernels
 from nncore.errors import DataError, NNCoreError
 from nncore.machine import available_threads, use_threads
-from nncore.models import MODELS
+from nncore.network.models import MODELS
+from nncore.network.sequential import Sequential
 from nncore.optimizers import OPTIMIZERS
-from nncore.options import DEFAULT, whole_number
-from nncore.reader import DigitReader, Reading
-from nncore.sequential import Sequential
-from nncore.verdict import candidates
+from nncore.reading.reader import DigitReader, Reading
+from nncore.reading.verdict import candidates
+from nncore.training.options import DEFAULT, whole_number
 
 INTERRUPTED, BROKEN_PIPE = 130, 141  # the exit statuses a shell gives to what these signals ended
 
@@ -72,7 +72,7 @@ def summarise(options: argparse.Namespace) -> int:
 
 def compile_ahead(options: argparse.Namespace) -> int:
     """Have Numba compile the network's kernels; it keeps them on the disk for the next time."""
-    from nncore.warmup import NO_NUMBA, warm_up  # and with it tqdm, for which no other command should wait
+    from nncore.training.warmup import NO_NUMBA, warm_up  # and with it tqdm, for which no other command should wait
 
     network = _network(options.network)
     if not kernels.NUMBA:

@@ -19,19 +19,19 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from nncore.calibration import expected_calibration_error
 from nncore.data.dataset import WRITER_FOLDS, load_dataset
-from nncore.data.drawn import draw, on_pad
-from nncore.data.outliers import KINDS, SEEN, UNSEEN, outliers
-from nncore.data.photos import photo
-from nncore.data.skeletons import written
-from nncore.data.unipen import Drawing, find_pendigits, read_unipen
+from nncore.data.strokes.drawn import draw, on_pad
+from nncore.data.strokes.outliers import KINDS, SEEN, UNSEEN, outliers
+from nncore.data.strokes.photos import photo
+from nncore.data.strokes.skeletons import written
+from nncore.data.strokes.unipen import Drawing, find_pendigits, read_unipen
 from nncore.errors import DataError, OptionError
-from nncore.metrics import confusion_matrix, wilson_interval
-from nncore.pictures import read_ink
-from nncore.preprocess import Found, find_digits
-from nncore.reader import DigitReader, Reading
-from nncore.report import accuracy_line, class_table
+from nncore.reading.ink import read_ink
+from nncore.reading.preprocess import Found, find_digits
+from nncore.reading.reader import DigitReader, Reading
+from nncore.training.calibration import expected_calibration_error
+from nncore.training.metrics import confusion_matrix, wilson_interval
+from nncore.training.report import accuracy_line, class_table
 from nncore.types import Bytes
 
 SETS = ("mnist", "writers", "synthetic", "outliers", "photos")

@@ -29,11 +29,11 @@ import numpy as np
 
 from nncore import layers
 from nncore.errors import OptionError, ShapeError
-from nncore.kernels import convolution
+from nncore.kernels.conv import choose as convolution
 from nncore.layers import Layer
 from nncore.losses import MeanSquaredError, SoftmaxCrossEntropy
-from nncore.models import MODELS
-from nncore.sequential import Sequential
+from nncore.network.models import MODELS
+from nncore.network.sequential import Sequential
 from nncore.types import Array, Shape
 
 STEP = 1e-5

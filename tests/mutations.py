@@ -106,12 +106,12 @@ TABLE = {
         ("the 2 forgotten", "2 / self._difference.size", "1 / self._difference.size"),
         ("mean over the batch only", "2 / self._difference.size", "2 / len(self._difference)"),
     ],
-    ("kernels/convolution.py", "Conv2D"): [
+    ("kernels/conv/choose.py", "Conv2D"): [
         ("sign of dx", "np.matmul(dy_rows, matrix.T", "np.matmul(-dy_rows, matrix.T"),
         ("only the last chunk counts for dw", "dmatrix += columns.T", "dmatrix = columns.T"),
         ("dx from the columns of x", "np.matmul(dy_rows, matrix.T, out=columns)", "pass"),
     ],
-    ("kernels/columns.py", "Conv2D"): [
+    ("kernels/conv/columns.py", "Conv2D"): [
         ("col2im: contributions overwritten", "c] += window[at + c]", "c] = window[at + c]"),
         ("col2im: padding forgotten", "divmod(y + top - ky,", "divmod(y - ky,"),
         ("col2im: rows between the steps", "if off_step != 0 or i < 0", "if i < 0"),
@@ -120,11 +120,11 @@ TABLE = {
         ("col2im: first column lost", "if 0 <= z < width:", "if 1 <= z < width:"),
         ("im2col: last row lost", "if 0 <= y < height and", "if 0 <= y < height - 1 and"),
     ],
-    ("kernels/cook_toom.py",): [
+    ("kernels/conv/transforms.py",): [
         ("sign of a shared sum", "even + odd, even - odd", "even + odd, odd - even"),
         ("infinity forgotten", "[Fraction(0)] * (m - 1) + [Fraction(1)]", "[Fraction(0)] * m"),
     ],
-    ("kernels/direct.py", "Conv2D"): [
+    ("kernels/conv/direct.py", "Conv2D"): [
         ("backward: channels not swapped", "kernel[down, across].swapaxes(2, 3)", "kernel[down, across]"),
         ("backward: stride of dy's pixels", "walk = oh, stride[0] * row,", "walk = oh, row,"),
         (
@@ -136,24 +136,24 @@ TABLE = {
         ("only the last worker counts for dw", "sums.sum(axis=0)[:", "sums[-1][:"),
         ("padding at the other side", "_copy(x, top, left, padded)", "_copy(x, bottom, left, padded)"),
     ],
-    ("kernels/winograd.py", "Conv2D"): [
+    ("kernels/conv/winograd.py", "Conv2D"): [
         ("backward: channels not swapped", "kernel.swapaxes(2, 3)", "kernel"),
         ("the input's transform for dy", "Constant(Transform(a, m))", "Constant(Transform(transpose(b)[:m], m))"),
         ("tiles of dx overwrite each other", "Transform(b, m, accumulate=True)", "Transform(b, m)"),
         ("padding forgotten in backward", 'planes to dx"]), (top, left)', 'planes to dx"]), (0, 0)'),
     ],
-    ("kernels/winograd_passes.py", "Conv2D"): [
+    ("kernels/conv/passes.py", "Conv2D"): [
         ("a chunk's sums lost", "multiply_add(left, columns", "multiply(left, columns"),
         ("dx not cleared", "dx[image_range[0] : image_range[1]] = 0", "pass"),
     ],
-    ("kernels/convolved.py",): [
+    ("kernels/conv/convolved.py",): [
         ("ReLU passes all gradients", "positive(gradient, value)", "gradient"),
         ("the first tap for all", "self.taps.pointer([tap], INDEX)", "self.taps.pointer([0], INDEX)"),
         ("dkernel overwritten", "(total + sum(others, start=first))", "sum(others, start=first)"),
         ("dbias overwritten", "start=self.dbias.load((), lanes)", "start=dy[0].full(0)"),
         ("zeros outside of y forgotten", "strict=True)] if masked else vectors", "strict=True)] if False else vectors"),
     ],
-    ("kernels/first_layer.py",): [
+    ("kernels/conv/first_layer.py",): [
         ("only the last worker's gradients count", "dkernel.sum(axis=0)[:, :filters]", "dkernel[-1][:, :filters]"),
         (
             "scale forgotten",
@@ -161,7 +161,7 @@ TABLE = {
             "Unpooled(dy, winners, layer.dtype.type(1))",
         ),
     ],
-    ("kernels/matrices.py",): [
+    ("kernels/dense.py",): [
         ("only the last rows of the right matrix count", "multiply_add(a[:, first:]", "multiply(a[:, first:]"),
         ("few rows: only the last part counts", "np.sum(sums, axis=0, out=y)", "sums[-1]"),
         ("a transposed matrix taken as it lies", "walk = 1, 0, depth, across", "walk = 1, 0, depth, 1"),
@@ -204,7 +204,7 @@ TABLE = {
         ("bias_relu: dy where y is zero, too", "np.where(y > 0, dy", "np.where(y >= 0, dy"),
         ("bias_relu: rows of an image forgotten", "dx.sum(axis=(0, 1, 2))", "dx.sum(axis=(0, 2))[0]"),
     ],
-    ("blocks.py",): [
+    ("network/blocks.py",): [
         (
             "block by winograd: dy doubled",
             "backward_relu(x, kernel, y, dy, padding)",
@@ -224,11 +224,11 @@ TABLE = {
         ("pooling with dropout: scale forgotten", "self.pool.stride, scale)", "self.pool.stride)"),
         ("normalisation: gradients swapped", "update(gamma=dgamma, beta=dbeta)", "update(gamma=dbeta, beta=dgamma)"),
     ],
-    ("plan.py",): [
+    ("network/plan.py",): [
         ("folding: the convolution's bias forgotten", 'layer.parameters.get("bias", 0) - mean', "-mean"),
         ("plan: steps in the wrong order", "for step in reversed(self.steps):", "for step in self.steps:"),
     ],
-    ("explain.py",): [
+    ("inspection/explain.py",): [
         (
             "fixed moments: the deviation forgotten",
             '(self.parameters["gamma"] * inverse_deviation)',
@@ -263,14 +263,14 @@ TABLE = {
         ("AdamW: decay in the gradient too", "self.weight_decay = weight_decay, 0.0", "_ = weight_decay, 0.0"),
         ("clipping: each on its own", "gradient *= max_norm / norm", "gradient *= max_norm / np.linalg.norm(gradient)"),
     ],
-    ("kernels/optimizer.py",): [
+    ("kernels/adam.py",): [
         ("Adam: mean not corrected", "rate * correction / (1 - beta_1**t)", "rate * correction"),
         ("Adam: epsilon too large", "epsilon * correction", "epsilon"),
         ("Adam: root forgotten", "correction = math.sqrt(1 - beta_2**t)", "correction = 1 - beta_2**t"),
         ("Adam: a chunk's last number left out", "stop = start + CHUNK", "stop = start + CHUNK - 1"),
         ("Adam: sign", "w[i] -= ", "w[i] += "),
     ],
-    ("averaging.py",): [
+    ("training/averaging.py",): [
         ("weights swapped", "average += (1 - decay)", "average += decay"),
     ],
     ("schedules.py",): [
@@ -279,13 +279,13 @@ TABLE = {
 }
 """(file, what the gradient check has on it): [(what is broken, old text, new text)]"""
 
-NUMBA = ("kernels/batchnorm.py", "kernels/columns.py", "kernels/optimizer.py", "kernels/pooling.py")
+NUMBA = ("kernels/batchnorm.py", "kernels/conv/columns.py", "kernels/adam.py", "kernels/pooling.py")
 COMPILED = (
-    "blocks.py",
-    "plan.py",
+    "network/blocks.py",
+    "network/plan.py",
     *(
         f"kernels/{name}.py"
-        for name in ("convolved", "direct", "first_layer", "matrices", "winograd", "winograd_passes")
+        for name in ("conv/convolved", "conv/direct", "conv/first_layer", "dense", "conv/winograd", "conv/passes")
     ),
 )
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from nncore.kernels import convolution
+from nncore.kernels.conv import choose as convolution
 
 if not convolution.SIMD:
     pytest.skip("there is one algorithm only", allow_module_level=True)

@@ -15,7 +15,7 @@ from benchmarks.protocol import BenchmarkError, read_network
 from benchmarks.report import Measurement, Outcome
 from benchmarks.systems import NNCORE, OPPONENTS, PROCESSORS, System
 from nncore.layers import Conv2D, Flatten
-from nncore.sequential import Sequential
+from nncore.network.sequential import Sequential
 
 
 def test_tables_show_the_median_of_paired_leads() -> None:

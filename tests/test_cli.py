@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nncore import cli, evaluation, gradcheck, kernels, warmup
+from nncore import cli, evaluation, gradcheck, kernels
 from nncore.data.idx import write_idx
 from nncore.data.mnist import FILES
 from nncore.gradcheck import SUBJECTS, TOLERANCE, Check
 from nncore.layers import Dense, Flatten
 from nncore.machine import available_threads
-from nncore.models import MODELS, compact
+from nncore.network.models import MODELS, compact
+from nncore.network.sequential import Sequential
 from nncore.optimizers import Adam
-from nncore.reader import DigitReader
-from nncore.sequential import Sequential
-from nncore.verdict import candidates
+from nncore.reading.reader import DigitReader
+from nncore.reading.verdict import candidates
+from nncore.training import warmup
 
 ROOT = Path(__file__).parents[1]
 
@@ -302,7 +303,7 @@ def draw(path, stroke, size=(60, 60)):
 
 
 def test_predict_reads_each_picture(run, weights, tmp_path, monkeypatch):
-    monkeypatch.setattr("nncore.reader.judge", lambda *_: "digit")
+    monkeypatch.setattr("nncore.reading.reader.judge", lambda *_: "digit")
     pictures = [
         draw(tmp_path / "one.png", (28, 10, 33, 50)),
         draw(tmp_path / "blank.png", None),
@@ -319,7 +320,7 @@ def test_predict_reads_each_picture(run, weights, tmp_path, monkeypatch):
 
 
 def test_predict_reads_several_digits_of_one_picture(run, weights, tmp_path, monkeypatch):
-    monkeypatch.setattr("nncore.reader.judge", lambda *_: "digit")
+    monkeypatch.setattr("nncore.reading.reader.judge", lambda *_: "digit")
     picture = Image.new("L", (100, 60), 255)
     for left in (10, 45, 80):
         picture.paste(0, (left, 10, left + 6, 50))
@@ -335,7 +336,7 @@ def test_predict_says_where_it_is_not_sure(run, weights, tmp_path, monkeypatch):
     (reading,) = DigitReader(weights).read(picture)
     names = " or ".join(map(str, candidates(reading.probabilities)))
     for verdict, words in (("unsure", names), ("not a digit", f"not a digit, {reading.digit} if it must be one")):
-        monkeypatch.setattr("nncore.reader.judge", lambda *_, verdict=verdict: verdict)
+        monkeypatch.setattr("nncore.reading.reader.judge", lambda *_, verdict=verdict: verdict)
         assert run("predict", weights, picture)[1].startswith(f"{picture}: {words}   (")
 
 

@@ -13,7 +13,7 @@ from benchmarks.contest import Contender, Contest
 from benchmarks.protocol import BenchmarkError, Worker
 from benchmarks.systems import System
 from nncore.layers import Flatten
-from nncore.sequential import Sequential
+from nncore.network.sequential import Sequential
 
 FAKE = """
 import os

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from benchmarks.recognition import PENS, PREPARATIONS
-from nncore.options import parse
+from nncore.training.options import parse
 
 ROOT = Path(__file__).parents[1]
 TO_BE_WRITTEN = "nncore/layers/square.py"  # by the reader, as README's example

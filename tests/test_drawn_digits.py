@@ -24,8 +24,8 @@ from benchmarks.drawn_digits import (
     times,
 )
 from benchmarks.page import Answer, Page, read_off
-from nncore.data.outliers import KINDS
-from nncore.data.unipen import Drawing
+from nncore.data.strokes.outliers import KINDS
+from nncore.data.strokes.unipen import Drawing
 from webdemo import create_app
 
 THREE = ((6, 20), (10, 8), (30, 2), (36, 14), (20, 26), (36, 36), (34, 50), (10, 56), (2, 44))

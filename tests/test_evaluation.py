@@ -7,20 +7,19 @@ import numpy as np
 import pytest
 
 from nncore import evaluation
-from nncore.calibration import expected_calibration_error
-from nncore.data.dataset import Dataset
-from nncore.data.outliers import KINDS, UNSEEN
+from nncore.data.dataset import Dataset, network_input
+from nncore.data.strokes.outliers import KINDS, UNSEEN
 from nncore.errors import DataError, OptionError
 from nncore.evaluation import Answer, accuracy_table, evaluate
 from nncore.layers import Dense, Flatten
-from nncore.metrics import confusion_matrix, wilson_interval
-from nncore.models import compact
-from nncore.preprocess import network_input
-from nncore.reader import DigitReader, Reading
-from nncore.report import accuracy_line, class_table
-from nncore.sequential import Sequential
+from nncore.network.models import compact
+from nncore.network.sequential import Sequential
+from nncore.reading.reader import DigitReader, Reading
+from nncore.reading.verdict import Verdict
+from nncore.training.calibration import expected_calibration_error
+from nncore.training.metrics import confusion_matrix, wilson_interval
+from nncore.training.report import accuracy_line, class_table
 from nncore.types import Array
-from nncore.verdict import Verdict
 
 THREE = ((6, 20), (10, 8), (30, 2), (36, 14), (20, 26), (36, 36), (34, 50), (10, 56), (2, 44))
 

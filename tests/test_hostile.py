@@ -18,7 +18,7 @@ from benchmarks.hostile.foreign import FOREIGN
 from benchmarks.hostile.messages import KINDS, Message, message
 from benchmarks.hostile.trainings import FOREIGN_ORDERS, ODD_ORDERS, make_runs
 from nncore.errors import DataError, PictureFormatError
-from nncore.pictures import read_ink
+from nncore.reading.ink import read_ink
 from webdemo import create_app, training
 
 

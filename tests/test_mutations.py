@@ -11,11 +11,11 @@ Mutation, MUTATIONS, QUICK = MODULE["Mutation"], MODULE["MUTATIONS"], MODULE["QU
 LAYERS = [f"layers/{path.name}" for path in sorted((ROOT / "nncore" / "layers").glob("[!_]*.py"))]
 OTHERS = [
     "losses.py",
-    "blocks.py",
-    "explain.py",
-    "plan.py",
+    "network/blocks.py",
+    "inspection/explain.py",
+    "network/plan.py",
     "optimizers.py",
-    "kernels/convolution.py",
+    "kernels/conv/choose.py",
     "kernels/reference.py",
     *MODULE["NUMBA"],
 ]

@@ -8,7 +8,7 @@ import nbformat
 
 from nncore.data.idx import write_idx
 from nncore.data.mnist import FILES
-from nncore.data.synthetic import synthetic_digits
+from nncore.data.strokes.synthetic import synthetic_digits
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOK = ROOT / "docs" / "learn_a_cnn.ipynb"

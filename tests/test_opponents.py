@@ -13,7 +13,7 @@ from benchmarks.layouts import channels_first, channels_last
 from benchmarks.protocol import read_network
 from benchmarks.systems import NNCORE, OPPONENTS
 from nncore.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
-from nncore.sequential import Sequential
+from nncore.network.sequential import Sequential
 
 PACKAGES = {"pytorch": "torch", "tensorflow": "tensorflow", "jax": "jax", "onnxruntime": "onnx", "numpy": "numpy"}
 PLAIN = {"NUMBA_DISABLE_JIT": "1"}  # nothing to compile

@@ -9,10 +9,10 @@ from PIL import Image
 from benchmarks import recognition
 from benchmarks.preprocessing import examples
 from benchmarks.recognition import PENS, PREPARATIONS, Count, Pen, cropped, found, read, resized, table, unseen
-from nncore.data.unipen import Drawing
+from nncore.data.strokes.unipen import Drawing
 from nncore.layers import Dense, Flatten
-from nncore.preprocess import find_digits
-from nncore.sequential import Sequential
+from nncore.network.sequential import Sequential
+from nncore.reading.preprocess import find_digits
 from nncore.types import Bytes
 
 STROKE = np.array([[150.0, 100.0], [250.0, 120.0], [140.0, 300.0]])

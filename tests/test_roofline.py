@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nncore.kernels import convolution
+from nncore.kernels.conv import choose as convolution
 
 if not convolution.SIMD:
     pytest.skip("there are no kernels to measure", allow_module_level=True)

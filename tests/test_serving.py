@@ -9,8 +9,8 @@ from benchmarks import serving
 from benchmarks.demo_server import DemoServer, get, memory_of, predict
 from benchmarks.drawing import data_url, drawn_digit, drawn_number, encoded
 from benchmarks.protocol import BenchmarkError
-from nncore.pictures import read_ink
-from nncore.preprocess import find_digits
+from nncore.reading.ink import read_ink
+from nncore.reading.preprocess import find_digits
 from webdemo.uploads import from_data_url
 
 WRK = """#!{python}

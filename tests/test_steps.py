@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from numba import njit
 
-from nncore.kernels import convolution, reference
+from nncore.kernels import reference
+from nncore.kernels.conv import choose as convolution
 
 if not convolution.SIMD:
     pytest.skip("there are no kernels to measure", allow_module_level=True)
 from benchmarks import ladder, loops, steps
 from benchmarks.ladder import Group, Step
 from nncore.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
-from nncore.sequential import Sequential
+from nncore.network.sequential import Sequential
 
 SUMMAND = 1
 

@@ -15,22 +15,22 @@ import numpy as np
 import pytest
 
 from nncore import kernels
-from nncore.calibration import fit_temperature
 from nncore.data import dataset
 from nncore.data.augment import AUGMENTATIONS
+from nncore.data.dataset import network_input
 from nncore.data.idx import write_idx
 from nncore.data.mnist import FILES, load_mnist
-from nncore.data.synthetic import synthetic_digits
+from nncore.data.strokes.synthetic import synthetic_digits
 from nncore.layers.activations import softmax
 from nncore.machine import available_threads, use_threads
+from nncore.network.sequential import Sequential
+from nncore.network.weights import Reader
 from nncore.optimizers import OPTIMIZERS
-from nncore.options import RECIPES
-from nncore.preprocess import network_input
-from nncore.runs import COLUMNS
-from nncore.sequential import Sequential
-from nncore.snapshots import read_digits, read_live, read_snapshot, read_status, snapshots
-from nncore.warmup import NO_NUMBA
-from nncore.weights import Reader
+from nncore.training.calibration import fit_temperature
+from nncore.training.options import RECIPES
+from nncore.training.recorder import read_digits, read_live, read_snapshot, read_status, snapshots
+from nncore.training.run import COLUMNS
+from nncore.training.warmup import NO_NUMBA
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--model=compact", "--limit=60", "--batch-size=16", "--epochs=3", "--augment=full", "--threads=1"]
@@ -311,7 +311,7 @@ def test_a_resumed_run_tells_its_next_steps_if_it_is_asked_to(script):
 
 
 def test_a_second_ctrl_c_stops_at_once(script, monkeypatch):
-    monkeypatch.setattr("nncore.training.time.monotonic", itertools.count().__next__)  # a second apart
+    monkeypatch.setattr("nncore.training.loop.time.monotonic", itertools.count().__next__)  # a second apart
     status, _, err = script(*SMALL, signals=[6, 6])
     assert (status, err) == (130, "\nstopped at once; what was saved before is still there\n")
     assert len(history(the_run())) == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nncore import machine
 from nncore.errors import NNCoreError
-from nncore.options import whole_number
+from nncore.training.options import whole_number
 from webdemo.app import WEIGHTS, create_app
 from webdemo.server import make_server
 from webdemo.training import RUNS, is_loopback

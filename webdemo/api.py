@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import ServiceUnavailable, UnprocessableEntity, UnsupportedMediaType
 
 from nncore.errors import DataError, PictureFormatError
-from nncore.reader import Reading
+from nncore.reading.reader import Reading
 from webdemo.explain_api import create_explain_api
 from webdemo.pictures import png_url
 from webdemo.service import RETRY_AFTER, ReadingService

@@ -7,7 +7,7 @@ from flask_bootstrap import Bootstrap5
 from werkzeug.exceptions import HTTPException, PreconditionFailed
 
 from nncore.machine import available_threads
-from nncore.reader import DigitReader
+from nncore.reading.reader import DigitReader
 from webdemo.api import create_api
 from webdemo.problems import refusal
 from webdemo.service import ReadingService

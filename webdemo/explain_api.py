@@ -13,10 +13,10 @@ from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import UnprocessableEntity, UnsupportedMediaType
 
-from nncore.cells import Cell, backward_cell, forward_cell, sources
 from nncore.errors import DataError, OptionError, PictureFormatError
-from nncore.explain import PATCH, STRIDE, Explanation, occlusion
-from nncore.reader import DigitReader
+from nncore.inspection.cells import Cell, backward_cell, forward_cell, sources
+from nncore.inspection.explain import PATCH, STRIDE, Explanation, occlusion
+from nncore.reading.reader import DigitReader
 from nncore.types import Bytes, Shape
 from webdemo.nearest import NearestDigits
 from webdemo.pictures import packed, packed_map

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from nncore.errors import NNCoreError
-from nncore.options import Options
-from nncore.runs import COLUMNS, Run
-from nncore.snapshots import LIVE, read_digits, read_history, read_live, read_snapshot, read_status, snapshots
+from nncore.training.options import Options
+from nncore.training.recorder import LIVE, read_digits, read_history, read_live, read_snapshot, read_status, snapshots
+from nncore.training.run import COLUMNS, Run
 from webdemo.pictures import png_url
 
 MOST_RUNS = 100  # that are listed, the newest first

@@ -9,9 +9,9 @@ import platformdirs
 
 from nncore.data.mnist import given_folder, load_mnist
 from nncore.errors import DataError
+from nncore.inspection.neighbours import Neighbours
 from nncore.machine import use_kernel_threads
-from nncore.neighbours import Neighbours
-from nncore.sequential import Sequential
+from nncore.network.sequential import Sequential
 from nncore.types import Bytes
 from webdemo.pictures import packed
 

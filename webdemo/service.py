@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from werkzeug.exceptions import ServiceUnavailable
 
 from nncore.machine import use_blas_threads, use_kernel_threads
-from nncore.reader import DigitReader, Reading
+from nncore.reading.reader import DigitReader, Reading
 
 MOST_WAITING = 128  # pictures accepted and not yet answered
 PATIENCE = 10.0  # seconds until one that waits is given up

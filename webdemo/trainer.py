@@ -6,9 +6,9 @@ import threading
 from pathlib import Path
 
 from nncore.errors import NNCoreError
-from nncore.options import Options
-from nncore.runs import Run
-from nncore.snapshots import read_status, set_status
+from nncore.training.options import Options
+from nncore.training.recorder import read_status, set_status
+from nncore.training.run import Run
 from webdemo.child import INTERRUPTED
 
 CHILD = Path(__file__).with_name("child.py")

@@ -24,8 +24,8 @@ from werkzeug.exceptions import (
 
 from nncore.errors import NNCoreError, WeightsError
 from nncore.optimizers import OPTIMIZERS
-from nncore.options import parse
-from nncore.snapshots import snapshots
+from nncore.training.options import parse
+from nncore.training.recorder import snapshots
 from webdemo import folders
 from webdemo.trainer import BusyError, Trainer
 

@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 
-from nncore.sequential import Sequential
+from nncore.network.sequential import Sequential
 
 network = Sequential.load(f"{sys.argv[1]}/weights.npz")
 print(network.predict(np.load(sys.argv[2])).tolist())

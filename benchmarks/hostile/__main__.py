@@ -34,7 +34,7 @@ from benchmarks.hostile.wire import as_json, post
 from benchmarks.protocol import BenchmarkError
 from benchmarks.report import machine
 from nncore.errors import NNCoreError
-from nncore.options import whole_number
+from nncore.training.options import whole_number
 
 CONNECTIONS = 8
 GOOD_PICTURES, GOOD_QUESTIONS = 20, 10

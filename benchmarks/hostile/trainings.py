@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.hostile.wire import BOUNDARY, Body, pick, post, request
-from nncore.options import parse
-from nncore.runs import Run
-from nncore.snapshots import set_status
+from nncore.training.options import parse
+from nncore.training.recorder import set_status
+from nncore.training.run import Run
 
 RUN = "spoilt-by-hostile"  # the one there is
 NAMES = (

@@ -15,13 +15,13 @@ from threadpoolctl import threadpool_info
 
 from benchmarks.protocol import Floats, Integers, serve
 from nncore.kernels import NUMBA
-from nncore.kernels.convolution import multiplies_by_blas
+from nncore.kernels.conv.choose import multiplies_by_blas
 from nncore.layers import Conv2D, Dropout
 from nncore.losses import SoftmaxCrossEntropy
 from nncore.machine import use_threads
+from nncore.network.plan import Plan
+from nncore.network.sequential import Sequential
 from nncore.optimizers import Adam
-from nncore.plan import Plan
-from nncore.sequential import Sequential
 
 
 class NNCore:

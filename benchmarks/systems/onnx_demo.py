@@ -18,7 +18,7 @@ from benchmarks.networks import write
 from benchmarks.protocol import read_network
 from benchmarks.systems.onnx_export import exported
 from nncore.errors import WeightsError
-from nncore.reader import DigitReader
+from nncore.reading.reader import DigitReader
 from webdemo.__main__ import main as serve
 
 TOLERANCE = 1e-5  # relative, of the logits: what rounding explains

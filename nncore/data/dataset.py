@@ -9,7 +9,7 @@ import numpy as np
 
 from nncore.data.mnist import given_folder, load_mnist
 from nncore.errors import DataError, OptionError
-from nncore.types import Bytes
+from nncore.types import Array, Bytes
 
 HELD_OUT = 5_000  # of MNIST's training images, at most
 # What "drawn" adds to MNIST
@@ -62,7 +62,7 @@ def _mnist(data_dir: str | Path | None) -> Dataset:
 def _synthetic(data_dir: str | Path | None = None) -> Dataset:
     if data_dir is not None:
         raise OptionError(f"Synthetic digits are drawn, not read: leave out the folder {data_dir} or choose mnist")
-    from nncore.data.synthetic import synthetic_digits  # here, because MNIST needs none of it
+    from nncore.data.strokes.synthetic import synthetic_digits  # here, because MNIST needs none of it
 
     source = "synthetic digits, drawn by program; not MNIST"
     return Dataset("synthetic", *synthetic_digits(60_000, seed=0), *synthetic_digits(10_000, seed=1), source)
@@ -88,9 +88,9 @@ def _drawn(name: str, data_dir: str | Path | None, left_out: int | None = None) 
     is the test set; its last HELD_OUT training images come last, so that these are what is held out for validation.
     The others stand there MNIST_TIMES.
     """
-    from nncore.data.drawn import NOT_A_DIGIT, training_digits, training_outliers
-    from nncore.data.synthetic import synthetic_digits
-    from nncore.data.unipen import find_pendigits, read_unipen
+    from nncore.data.strokes.drawn import NOT_A_DIGIT, training_digits, training_outliers
+    from nncore.data.strokes.synthetic import synthetic_digits
+    from nncore.data.strokes.unipen import find_pendigits, read_unipen
 
     mnist, notice = _mnist(data_dir), None
     try:
@@ -152,3 +152,8 @@ def batches(
     for first in range(start * batch_size, len(images), batch_size):
         chosen = order[first : first + batch_size]
         yield images[chosen], labels[chosen]
+
+
+def network_input(images: Bytes) -> Array:
+    """Images as the network takes them: (N, 28, 28), 0 to 255 -> float32 (N, 28, 28, 1), 0 to 1."""
+    return (images / np.float32(255))[..., None]

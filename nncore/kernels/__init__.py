@@ -62,9 +62,9 @@ __all__ = [
 FILES = {
     "activation": ("bias_relu", "bias_relu_backward"),
     "batchnorm": ("batch_norm", "batch_norm_backward", "channel_moments"),
-    "columns": ("im2col", "col2im"),
-    "matrices": ("matmul",),
-    "optimizer": ("adam",),
+    "conv.columns": ("im2col", "col2im"),
+    "dense": ("matmul",),
+    "adam": ("adam",),
     "pooling": ("avg_pool", "avg_pool_backward", "max_pool", "max_pool_backward"),
     "random": ("bernoulli",),
     "strokes": ("draw_strokes",),

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from nncore.errors import OptionError, ShapeError
-from nncore.initializers import INITIALIZERS
+from nncore.layers.initializers import INITIALIZERS
 from nncore.types import Array, Shape
 
 

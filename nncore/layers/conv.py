@@ -3,10 +3,10 @@
 from typing import Any
 
 from nncore.errors import OptionError, ShapeError
-from nncore.initializers import check_initializer
-from nncore.kernels import convolution
+from nncore.kernels.conv import choose as convolution
 from nncore.kernels.reference import output_size
 from nncore.layers.base import Layer, pair, positive, require_image
+from nncore.layers.initializers import check_initializer
 from nncore.types import Array, Padding, Pair, Shape
 
 
@@ -29,7 +29,7 @@ class Conv2D(Layer):
     and dx is dX with each row added back onto its window (col2im).
 
     `forward` and `backward` run the layer by itself, as `Sequential.forward` does. In training and prediction a `Plan`
-    (`nncore/plan.py`) computes it together with the layers that follow, where it can, and calls neither.
+    (`nncore/network/plan.py`) computes it together with the layers that follow, where it can, and calls neither.
 
     Args:
         filters: how many kernels, hence output channels.
@@ -40,7 +40,7 @@ class Conv2D(Layer):
             ((top, bottom), (left, right)).
         use_bias: whether there is b; without it, a BatchNorm that follows brings its own.
         initializer: "he" or "glorot".
-        algorithm: "auto", or a name in `nncore.kernels.convolution.ALGORITHMS`.
+        algorithm: "auto", or a name in `nncore.kernels.conv.choose.ALGORITHMS`.
 
     Source: Goodfellow, Bengio & Courville, "Deep Learning" (2016), section 9.1 and equations 9.8 to 9.13.
     """

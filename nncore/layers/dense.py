@@ -4,8 +4,8 @@ from typing import Any
 
 from nncore import kernels
 from nncore.errors import ShapeError
-from nncore.initializers import check_initializer
 from nncore.layers.base import Layer, positive
+from nncore.layers.initializers import check_initializer
 from nncore.types import Array, Shape
 
 

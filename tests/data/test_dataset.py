@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nncore.data import dataset, synthetic
+from nncore.data import dataset
 from nncore.data.dataset import DATASETS, batches, holdout, load_dataset
 from nncore.data.idx import write_idx
 from nncore.data.mnist import FILES, load_mnist
+from nncore.data.strokes import synthetic
 from nncore.errors import DataError, OptionError
 
 

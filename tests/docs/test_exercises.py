@@ -9,7 +9,7 @@ import pytest
 
 from nncore import layers
 from nncore.gradcheck import LAYER_CASES, check_layer
-from nncore.models import compact
+from nncore.network.models import compact
 
 BOOK = Path(__file__).parents[2] / "docs" / "book"
 L2Pool2D = runpy.run_path(str(BOOK / "solutions" / "l2_pool.py"))["L2Pool2D"]

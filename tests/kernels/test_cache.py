@@ -87,7 +87,7 @@ def test_no_folder_at_all(nowhere):
 
 def test_an_edit_of_any_kernel_makes_other_types(monkeypatch):
     """The key under which Numba keeps a kernel holds its arguments' types: theirs must change with every source."""
-    simd = pytest.importorskip("nncore.kernels.simd")
+    simd = pytest.importorskip("nncore.kernels.simd.vector")
     before = simd.ConstantType((1, 2)).name
     assert simd.ConstantType((1, 2)).name == before != simd.ConstantType((1, 3)).name
     monkeypatch.setattr(simd, "_SOURCES", "edited")

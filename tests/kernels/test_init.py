@@ -78,9 +78,10 @@ def test_what_is_not_there():
 FIRST_USE = """
 import sys
 import numpy as np
-import nncore, nncore.cli, nncore.models, nncore.plan, nncore.reader
+import nncore, nncore.cli, nncore.network.models, nncore.network.plan, nncore.reading.reader
 from nncore import kernels
-from nncore.kernels import convolution, reference
+from nncore.kernels import reference
+from nncore.kernels.conv import choose as convolution
 assert "numba" not in sys.modules, "imported too early"
 
 x = np.sin(np.arange(2 * 9 * 9 * 3, dtype=np.float32)).reshape(2, 9, 9, 3)

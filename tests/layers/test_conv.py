@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from nncore.errors import OptionError, ShapeError
-from nncore.kernels import convolution
-from nncore.kernels.convolution import ALGORITHMS
+from nncore.kernels.conv import choose as convolution
+from nncore.kernels.conv.choose import ALGORITHMS
 from nncore.layers import Conv2D
-from nncore.sequential import Sequential
+from nncore.network.sequential import Sequential
 
 CASES = range(6)
 

@@ -3,7 +3,7 @@ import pytest
 
 from nncore.errors import OptionError, ShapeError
 from nncore.layers import Dense, Flatten
-from nncore.sequential import Sequential
+from nncore.network.sequential import Sequential
 
 
 def random_dense(rng, use_bias):

@@ -5,7 +5,7 @@ from nncore import kernels
 from nncore.errors import OptionError
 from nncore.kernels import reference
 from nncore.layers import Dropout
-from nncore.sequential import Sequential
+from nncore.network.sequential import Sequential
 
 COUNT = 100_000
 

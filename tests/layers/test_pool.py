@@ -3,7 +3,7 @@ import pytest
 
 from nncore.errors import OptionError, ShapeError
 from nncore.layers import AvgPool2D, GlobalAvgPool2D, MaxPool2D
-from nncore.sequential import Sequential
+from nncore.network.sequential import Sequential
 
 CASES = range(6)
 

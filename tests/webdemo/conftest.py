@@ -10,9 +10,9 @@ from flask.testing import FlaskClient
 
 from nncore.data.idx import write_idx
 from nncore.data.mnist import FILES
-from nncore.data.synthetic import synthetic_digits
+from nncore.data.strokes.synthetic import synthetic_digits
 from nncore.machine import available_threads, use_threads
-from nncore.models import compact
+from nncore.network.models import compact
 from tests.webdemo.browser import Page, Server, missing, start_chromium
 from tests.webdemo.runs import make_run
 from webdemo import create_app

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from nncore.data.synthetic import synthetic_digits
-from nncore.models import compact
+from nncore.data.strokes.synthetic import synthetic_digits
+from nncore.network.models import compact
+from nncore.network.plan import Plan
 from nncore.optimizers import SGD
-from nncore.options import Options, parse
-from nncore.plan import Plan
-from nncore.runs import Progress, Run
-from nncore.snapshots import Recorder
+from nncore.training.options import Options, parse
+from nncore.training.recorder import Recorder
+from nncore.training.run import Progress, Run
 
 STEPS = 4  # of an epoch
 IMAGES = 50  # of a batch

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nncore.reader import DigitReader
+from nncore.reading.reader import DigitReader
 from tests.webdemo.pictures import SEVEN, data_url, drawing, encoded
 from webdemo import create_app
 from webdemo.service import ReadingService

@@ -5,13 +5,13 @@ import time
 
 import numpy as np
 import pytest
+from tests.inspection.test_explain import drawn
 
-from nncore.cells import backward_cell, forward_cell
 from nncore.data.mnist import MNIST
 from nncore.errors import DataError
-from nncore.explain import Explanation, occlusion
-from nncore.reader import DigitReader
-from tests.test_explain import drawn
+from nncore.inspection.cells import backward_cell, forward_cell
+from nncore.inspection.explain import Explanation, occlusion
+from nncore.reading.reader import DigitReader
 from tests.webdemo.pictures import SEVEN, data_url, drawing, encoded
 from webdemo import create_app, nearest
 from webdemo.pictures import packed, packed_map

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from nncore.snapshots import LIVE, read_snapshot, set_status
+from nncore.training.recorder import LIVE, read_snapshot, set_status
 from tests.webdemo.runs import make_run
 from webdemo import create_app, folders
 

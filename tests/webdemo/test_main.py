@@ -11,7 +11,7 @@ import time
 import urllib.request
 from subprocess import PIPE
 
-from nncore.snapshots import read_status
+from nncore.training.recorder import read_status
 
 COMMAND = [sys.executable, "-m", "webdemo"]
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from nncore.cells import backward_cell, forward_cell
-from nncore.explain import Explanation
+from nncore.inspection.cells import backward_cell, forward_cell
+from nncore.inspection.explain import Explanation
 from nncore.layers.activations import softmax
+from nncore.network.sequential import Sequential
 from nncore.optimizers import SGD
-from nncore.sequential import Sequential
 from tests.webdemo.browser import SEVEN, THREE, Page
 from tests.webdemo.inside import Inside
 from webdemo.app import WEIGHTS

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nncore.snapshots import read_digits, read_history, read_live, read_snapshot, read_status, set_status
+from nncore.training.recorder import read_digits, read_history, read_live, read_snapshot, read_status, set_status
 from tests.webdemo.browser import Page, Server
 from tests.webdemo.runs import make_run
 from webdemo import create_app

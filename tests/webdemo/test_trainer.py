@@ -8,7 +8,7 @@ import time
 import pytest
 
 from nncore.errors import NNCoreError
-from nncore.snapshots import read_status, set_status
+from nncore.training.recorder import read_status, set_status
 from tests.webdemo.runs import quick
 from webdemo import child, trainer
 from webdemo.trainer import BusyError, Trainer

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nncore.snapshots import set_status
+from nncore.training.recorder import set_status
 from tests.webdemo.runs import make_run
 from webdemo import create_app
 from webdemo.trainer import BusyError

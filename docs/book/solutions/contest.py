@@ -2,11 +2,11 @@
 
 from learning import learn
 
-from nncore.data.synthetic import synthetic_digits
+from nncore.data.strokes.synthetic import synthetic_digits
 from nncore.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU
-from nncore.models import compact
-from nncore.sequential import Sequential
-from nncore.training import evaluate
+from nncore.network.models import compact
+from nncore.network.sequential import Sequential
+from nncore.training.loop import evaluate
 
 
 def challenger(seed: int = 0) -> Sequential:

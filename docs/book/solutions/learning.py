@@ -1,12 +1,11 @@
 """A training loop in one function, for exercises 3 and 4."""
 
-from nncore.data.dataset import batches
+from nncore.data.dataset import batches, network_input
 from nncore.losses import SoftmaxCrossEntropy
+from nncore.network.plan import Plan
+from nncore.network.sequential import Sequential
 from nncore.optimizers import Adam
-from nncore.plan import Plan
-from nncore.preprocess import network_input
 from nncore.schedules import one_cycle
-from nncore.sequential import Sequential
 from nncore.types import Bytes
 
 

@@ -2,10 +2,10 @@
 
 from learning import learn
 
-from nncore.data.synthetic import synthetic_digits
+from nncore.data.strokes.synthetic import synthetic_digits
 from nncore.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from nncore.sequential import Sequential
-from nncore.training import evaluate
+from nncore.network.sequential import Sequential
+from nncore.training.loop import evaluate
 
 STEPS = 200
 

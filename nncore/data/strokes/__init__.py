@@ -1,0 +1,1 @@
+"""Digits and other things as strokes of a pen: read from files, or drawn by program."""

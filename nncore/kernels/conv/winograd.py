@@ -1,0 +1,266 @@
+"""Convolution with square kernels and stride 1 by Winograd's minimal filtering, F(m, r) in both directions.
+
+For kernels of r x r, with the matrices of `cook_toom`, over tiles of n x n pixels that overlap by r - 1, n = m + r - 1,
+
+    V = B^T x B        U = G w G^T        M = sum over channels of U * V        y = A^T M A
+
+where * multiplies element by element: n^2 products for m^2 outputs in the place of r^2 m^2. Summed over channels, each
+element of U * V is a product of matrices, tiles by channels by filters. That is where the work is.
+
+The backward pass is the transpose of each step, with no second set of tiles:
+
+    dM = A dy A^T      dV = U dM,  dx = sum of tiles B dV B^T      dU = V dM,  dw = G^T dU G
+
+and since the second row of A is all ones, dM holds the sum of each tile of dy, of which the bias's gradient is made.
+
+Source: Lavin & Gray 2015, arXiv 1509.09308, sections 4 and 5.
+"""
+
+import functools
+import math
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numba import get_num_threads
+from numpy.typing import DTypeLike
+
+from nncore.kernels.conv.convolved import Convolved
+from nncore.kernels.conv.first_layer import copy_tiles
+from nncore.kernels.conv.passes import (
+    STAGGER,
+    backward_pass,
+    backward_pass_to_first,
+    forward_pass,
+    transform_kernel,
+    transform_sums,
+)
+from nncore.kernels.conv.tiles import Activated, Pooled, Rectified, Transform, Unpooled
+from nncore.kernels.conv.transforms import POINTS, cook_toom, transpose
+from nncore.kernels.reference import output_size
+from nncore.kernels.simd.vector import ROWS, VECTOR_BYTES, VECTORS, Constant, conform, empty
+from nncore.types import Array, Integers, Mask, Padding, Pair, Shape
+
+BLOCK_WIDTH = VECTORS * VECTOR_BYTES  # of a block of `product`, in bytes
+Images: TypeAlias = Any  # Array | Convolved
+"""In the place of images x may stand a first layer: then that of dx is taken by the gradients (taps, C), (C,) of it."""
+
+CHUNK_BYTES = 5 * 2**18
+"""What the planes of a chunk may take, measured on cores with 2 MiB of second-level cache. Shorter chunks load the
+weights more often, and in the backward pass the sums dU; of longer ones, less stays in the cache."""
+
+
+class Tile(NamedTuple):
+    """F(m, r)."""
+
+    m: int
+    r: int
+
+    @property
+    def n(self) -> int:
+        return self.m + self.r - 1
+
+
+class Weights(NamedTuple):
+    """A kernel (r, r, C, F) as the forward pass multiplies it: see `prepare`."""
+
+    tile: Tile
+    shape: Shape
+    matrices: Array
+
+
+@functools.cache
+def _transforms(tile: Tile) -> dict[str, Constant]:
+    """The six transforms of F(m, r)."""
+    (a, g, b), m = cook_toom(*tile), tile.m
+    return {
+        "x to planes": Constant(Transform(transpose(b), m)),
+        "dy to planes": Constant(Transform(a, m)),
+        "kernel to weights": Constant(Transform(g, 0)),
+        "planes to y": Constant(Transform(transpose(a), m)),
+        "planes to dx": Constant(Transform(b, m, accumulate=True)),
+        "sums to dkernel": Constant(Transform(transpose(g), 0, accumulate=True)),
+    }
+
+
+def serves(kernel_size: Pair, stride: Pair) -> bool:
+    """Whether there are tiles for such a kernel: it is square, from 2x2 to 7x7, and goes from pixel to pixel."""
+    return kernel_size[0] == kernel_size[1] and 2 <= kernel_size[0] <= max(POINTS) - 1 and tuple(stride) == (1, 1)
+
+
+def arithmetic(tile: Tile, size: Pair, channels: int, filters: int) -> int:
+    """The work for one image with an output of this size, in products of a channel and a filter.
+
+    Each element of a tile takes one for every pair of channel and filter. A transform, memory included, was measured to
+    take as long as some 16 of them for every element and channel; tiles that overhang the output count in full.
+    """
+    return math.prod(_grid(size, tile)) * tile.n**2 * (channels * filters + 16 * (channels + filters))
+
+
+def best_tile(size: Pair, kernel_shape: Shape, alone: bool = False) -> Tile:
+    """That of least arithmetic. All of them keep errors below 5e-6 (RMS).
+
+    alone: for an image that comes by itself, with the transformed kernel prepared. To fetch that was measured to take
+    as long as the products of 16 tiles, and a block of products has ROWS of them, whether there are so many or not.
+    """
+    r, _, channels, filters = kernel_shape
+
+    def work(tile: Tile) -> int:
+        more = -math.prod(_grid(size, tile)) % ROWS + 16 if alone else 0
+        return arithmetic(tile, size, channels, filters) + more * tile.n**2 * channels * filters
+
+    return min((Tile(n - r + 1, r) for n in POINTS if n > r), key=work)
+
+
+def prepare(kernel: Array, tile: Tile, dtype: DTypeLike) -> Weights:
+    """U = G w G^T. May stand for the kernel in the forward passes."""
+    matrices = _matrices(_blocks(kernel.shape[3], dtype), tile.n, 1, kernel.shape[2], dtype)[:, :, :, 0]
+    _transform_kernel(kernel, tile, matrices.transpose(1, 2, 0, 3, 4))
+    return Weights(tile, kernel.shape, matrices)
+
+
+def forward(x: Array, kernel: Array, stride: Pair, padding: Padding) -> Array:
+    """`reference.conv2d` for kernels (r, r, C, F) and stride (1, 1)."""
+    x = _source(x, kernel.shape[2])
+    y: Array = empty((len(x), *_output_size(x, kernel, padding), kernel.shape[3]), x.dtype)
+    _forward(x, prepare(kernel, best_tile(_size(y), kernel.shape), x.dtype), padding, y, _size(y))
+    return y
+
+
+def backward(x: Array, kernel: Array, dy: Array, stride: Pair, padding: Padding) -> tuple[Array, Array]:
+    """`reference.conv2d_backward` for kernels (r, r, C, F) and stride (1, 1)."""
+    dy = conform("dy", dy, (len(x), *_output_size(x, kernel, padding), kernel.shape[3]), x.dtype)
+    dx, dw, _ = _backward(x, kernel, padding, dy, _size(dy))
+    return dx, dw
+
+
+def forward_relu(x: Images, kernel: Array | Weights, bias: Array, padding: Padding) -> Array:
+    """The convolution, its bias (F,) and ReLU in one: y (N, OH, OW, F)."""
+    x = _source(x, kernel.shape[2])
+    y: Array = empty((x.shape[0], *_output_size(x, kernel, padding), kernel.shape[3]), x.dtype)
+    weights = kernel if isinstance(kernel, Weights) else prepare(kernel, best_tile(_size(y), kernel.shape), x.dtype)
+    _forward(x, weights, padding, Activated(y, conform("bias", bias, kernel.shape[3:], x.dtype)), _size(y))
+    return y
+
+
+def backward_relu(x: Images, kernel: Array, y: Array, dy: Array, padding: Padding) -> tuple[Any, Array, Array]:
+    """The gradients (dx, dw, dbias) of `forward_relu`, which gave y."""
+    shape = (x.shape[0], *_output_size(x, kernel, padding), kernel.shape[3])
+    source = Rectified(conform("dy", dy, shape, x.dtype), conform("y", y, shape, x.dtype))
+    return _backward(x, kernel, padding, source, _size(y))
+
+
+def forward_pool(
+    x: Images, kernel: Array | Weights, bias: Array, padding: Padding, kept: Mask | None = None, scale: float = 1.0
+) -> tuple[Array, Integers]:
+    """As `forward_relu`, and 2x2 max-pooling, and dropout: y is multiplied by `scale` where `kept` and zero elsewhere.
+
+    Returns y (N, OH // 2, OW // 2, F), which is the shape of `kept` too, and its winners (int8; see `tiles.Pooled`).
+    """
+    x, (oh, ow) = _source(x, kernel.shape[2]), _output_size(x, kernel, padding)
+    y: Array = empty((x.shape[0], oh // 2, ow // 2, kernel.shape[3]), x.dtype)
+    winners = np.empty(y.shape, np.int8)
+    kept = conform("kept", kept, y.shape, np.bool_) if kept is not None else None
+    target = Pooled(y, winners, conform("bias", bias, kernel.shape[3:], x.dtype), kept, x.dtype.type(scale))
+    weights = kernel if isinstance(kernel, Weights) else prepare(kernel, best_tile(_pooled(y), kernel.shape), x.dtype)
+    if weights.tile.m % 2:  # windows lie across the borders of tiles
+        whole: Array = empty((x.shape[0], *_pooled(y), kernel.shape[3]), x.dtype)
+        _forward(x, weights, padding, whole, _pooled(y))
+        copy_tiles(whole, target, whole.shape, x.dtype)
+    else:
+        _forward(x, weights, padding, target, _pooled(y))
+    return y, winners
+
+
+def backward_pool(
+    x: Images, kernel: Array, winners: Integers, dy: Array, padding: Padding, scale: float = 1.0
+) -> tuple[Any, Array, Array]:
+    """The gradients (dx, dw, dbias) of `forward_pool`, which gave the winners."""
+    oh, ow = _output_size(x, kernel, padding)
+    shape = x.shape[0], oh // 2, ow // 2, kernel.shape[3]
+    dy, winners = conform("dy", dy, shape, x.dtype), conform("winners", winners, shape, np.int8)
+    source = Unpooled(dy, winners, x.dtype.type(scale))
+    return _backward(x, kernel, padding, source, _pooled(dy))
+
+
+def _size(y: Array) -> Pair:
+    return y.shape[1], y.shape[2]
+
+
+def _pooled(y: Array) -> Pair:
+    """The size of what was pooled to y."""
+    return 2 * y.shape[1], 2 * y.shape[2]
+
+
+def _output_size(x: Images, kernel: Array | Weights, padding: Padding) -> Pair:
+    return output_size(x.shape[1:3], (kernel.shape[0], kernel.shape[1]), (1, 1), padding)
+
+
+def _forward(x: Images, weights: Weights, padding: Padding, y: Any, size: Pair) -> None:
+    (tile, (*_, channels, filters), matrices), ((top, _), (left, _)) = weights, padding
+    grid, workers, count = _grid(size, tile), get_num_threads(), x.shape[0]
+    tiles = count * math.prod(grid)
+    # Where there are few tiles, most of the time goes by until the weights are there: each worker fetches its own.
+    shares = (workers, 1) if tiles > 2 * ROWS * workers else (1, workers)
+    chunk = _chunk(-(-tiles // shares[0]), tile, channels + matrices.shape[4], x.dtype)
+    kinds = _transforms(tile)["x to planes"], _transforms(tile)["planes to y"]
+    forward_pass(*kinds, x, count, matrices, y, filters, (top, left), grid, shares, chunk)
+
+
+def _backward(x: Images, kernel: Array, padding: Padding, dy: Any, size: Pair) -> tuple[Any, Array, Array]:
+    tile = best_tile(size, kernel.shape)
+    transforms, ((top, _), (left, _)), (channels, filters) = _transforms(tile), padding, kernel.shape[2:]
+    weights = _matrices(1, tile.n, _blocks(channels, x.dtype), filters, x.dtype)[0]
+    _transform_kernel(kernel.swapaxes(2, 3), tile, weights)
+    grid, workers = _grid(size, tile), get_num_threads()
+    chunk = _chunk(-(-x.shape[0] // workers) * math.prod(grid), tile, channels + filters, x.dtype)
+    blocks = _blocks(filters, x.dtype)
+    sums = _matrices(workers, tile.n, blocks, -(-channels // ROWS) * ROWS, x.dtype)
+    dbias = np.zeros((workers, blocks * sums.shape[5]), x.dtype)
+    kinds, origin = (transforms["x to planes"], transforms["dy to planes"], transforms["planes to dx"]), (top, left)
+    dx: Any
+    if isinstance(x, Convolved):
+        dfirst = np.empty((workers, *x.kernel.shape), x.dtype), np.empty((workers, *x.bias.shape), x.dtype)
+        backward_pass_to_first(*kinds, x, dy, weights, channels, *dfirst, sums, dbias, origin, grid, chunk)
+        dx = tuple(parts.sum(axis=0)[..., :channels] for parts in dfirst)
+    else:
+        dx = empty(x.shape, x.dtype)
+        backward_pass(*kinds, _source(x, channels), dy, weights, dx, sums, dbias, origin, grid, chunk)
+    dw = np.empty(kernel.shape, x.dtype)
+    transform_sums(transforms["sums to dkernel"], sums, dw)
+    return dx, dw, dbias.sum(axis=0)[:filters]
+
+
+def _source(x: Images, channels: int) -> Images:
+    return x if isinstance(x, Convolved) else conform("x", x, (*x.shape[:3], channels), x.dtype)
+
+
+def _grid(size: Pair, tile: Tile) -> Pair:
+    """How many rows and columns of tiles cover the output."""
+    return -(-size[0] // tile.m), -(-size[1] // tile.m)
+
+
+def _chunk(share: int, tile: Tile, depth: int, dtype: DTypeLike) -> int:
+    """How many of its share of tiles a worker takes at a time, in whole blocks: as many as fit the cache.
+
+    depth: the numbers that every element of a tile has in all planes together.
+    """
+    fitting: int = CHUNK_BYTES // (tile.n**2 * depth * np.dtype(dtype).itemsize)
+    return max(1, min(fitting // ROWS, -(-share // ROWS))) * ROWS
+
+
+def _blocks(filters: int, dtype: DTypeLike) -> int:
+    """How many blocks of columns the filters take."""
+    return -(-filters * np.dtype(dtype).itemsize // BLOCK_WIDTH)
+
+
+def _matrices(count: int, n: int, blocks: int, rows: int, dtype: DTypeLike) -> Array:
+    """An empty array (count, n, n, blocks, rows, columns): a matrix for each element of a tile, with gaps between."""
+    dtype = np.dtype(dtype)
+    columns, gap = BLOCK_WIDTH // dtype.itemsize, STAGGER // dtype.itemsize
+    flat: Array = empty((count, n, n, blocks * rows * columns + gap), dtype)
+    return flat[..., : blocks * rows * columns].reshape(count, n, n, blocks, rows, columns)
+
+
+def _transform_kernel(kernel: Array, tile: Tile, weights: Array) -> None:
+    kernel = conform("kernel", kernel, (tile.r, tile.r, *kernel.shape[2:]), weights.dtype)
+    transform_kernel(_transforms(tile)["kernel to weights"], kernel, weights)

@@ -1,0 +1,1 @@
+"""SIMD vectors and the product of matrices that is made of them."""

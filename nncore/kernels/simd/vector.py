@@ -1,0 +1,251 @@
+"""SIMD in Numba: vectors whose arithmetic emits machine instructions.
+
+A `Vector` names a register at the time when Numba compiles a kernel. Python code over Vectors, with its loops and
+functions, runs once, at that time, and leaves straight-line LLVM instructions behind: it is what other projects do by
+generating source text. The widest vectors of the machine are used; arrays of float32 and of float64 run the same code,
+the latter with half the lanes.
+
+Nothing here checks the bounds of an array: a `Window` says whether it lies inside, and masks what does not.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.registry import cpu_target
+from numba.extending import NativeValue, models, overload_attribute, register_model, typeof_impl, unbox
+from numpy.typing import DTypeLike
+
+from nncore.errors import OptionError, ShapeError
+from nncore.types import Shape
+
+_FEATURES = cpu_target.target_context.codegen().magic_tuple()[2].split(",")
+VECTOR_BYTES = 64 if "+avx512f" in _FEATURES else 32 if "+avx2" in _FEATURES else 16
+REGISTERS = 32 if "+avx512f" in _FEATURES or "+neon" in _FEATURES else 16
+ROWS, VECTORS = (8 if REGISTERS == 32 else 6), 2
+"""The block of a product that is kept in registers: ROWS * VECTORS sums, one row of vectors, one factor."""
+
+INDEX, LANE, BYTE = ir.IntType(64), ir.IntType(32), ir.IntType(8)
+CONTRACT = ("contract",)  # a product and the sum that takes it may become one instruction
+
+_FILES = sorted(Path(__file__).parent.parent.rglob("*.py"))
+_SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in _FILES)).hexdigest()
+
+
+class ConstantType(types.Opaque):
+    """The Numba type of a Constant: to compiled code, the value itself is known.
+
+    Numba's cache sees changes of the file that holds a compiled function, but not of what the function calls. The
+    type's name, a part of every key of the cache, therefore carries a hash of all sources in this folder.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        key = hashlib.sha256(f"{value!r} {VECTOR_BYTES} {REGISTERS} {_SOURCES}".encode()).hexdigest()
+        super().__init__(f"{type(value).__name__}({key[:16]})")
+
+
+class Constant:
+    """A NamedTuple as an argument of compiled functions, its fields known while they are compiled."""
+
+    def __init__(self, value: Any) -> None:
+        self.numba_type = ConstantType(value)
+
+
+register_model(ConstantType)(models.OpaqueModel)
+typeof_impl.register(Constant)(lambda constant, context: constant.numba_type)
+unbox(ConstantType)(lambda kind, constant, c: NativeValue(c.context.get_dummy_value()))
+
+
+def expose(name: str) -> None:
+    """Let compiled functions read an integer field of Constants."""
+
+    @overload_attribute(ConstantType, name)
+    def field(constant: ConstantType) -> Callable[[ConstantType], int]:
+        number: int = getattr(constant.value, name)
+
+        def known(constant: ConstantType) -> int:
+            return number
+
+        return known
+
+
+def conform(name: str, array: Any, shape: Shape, dtype: DTypeLike) -> Any:
+    """The array in one piece and of that type: what works on raw memory must know what it is given.
+
+    Raises ShapeError if the shape is another, and OptionError for numbers that are neither float32 nor float64.
+    """
+    if array.shape != shape:
+        raise ShapeError(f"{name} must have the shape {shape}, not {array.shape}")
+    if name == "x" and array.dtype not in (np.float32, np.float64):
+        raise OptionError(f"x must be float32 or float64, not {array.dtype}")
+    return np.ascontiguousarray(array, dtype)
+
+
+def empty(shape: Shape, dtype: DTypeLike) -> Any:
+    """An array that begins a line of the cache: vectors that lie across two lines take twice as long to load."""
+    dtype = np.dtype(dtype)
+    memory = np.empty(math.prod(shape) * dtype.itemsize + VECTOR_BYTES, np.uint8)
+    return np.ndarray(shape, dtype, memory, -memory.ctypes.data % VECTOR_BYTES)
+
+
+class Vector:
+    """Numbers in a register. The operators + - * emit instructions, and take a number for a vector of equal ones."""
+
+    def __init__(self, builder: ir.IRBuilder, value: ir.Value) -> None:
+        self.builder, self.value = builder, value
+
+    def _emit(self, instruction: Callable[..., ir.Value], other: Any) -> "Vector":
+        if not isinstance(other, Vector):
+            other = self.full(float(other))
+        return Vector(self.builder, instruction(self.value, other.value, flags=CONTRACT))
+
+    def __add__(self, other: Any) -> "Vector":
+        return self._emit(self.builder.fadd, other)
+
+    def __sub__(self, other: Any) -> "Vector":
+        return self._emit(self.builder.fsub, other)
+
+    def __mul__(self, other: "Vector | Fraction") -> "Vector":
+        return self._emit(self.builder.fmul, other)
+
+    @property
+    def lanes(self) -> int:
+        """How many numbers."""
+        count: int = self.value.type.count
+        return count
+
+    def full(self, number: float) -> "Vector":
+        """A vector of this kind, of equal numbers."""
+        return Vector(self.builder, ir.Constant(self.value.type, [number] * self.lanes))
+
+    def compare(self, operator: str, other: "Vector") -> ir.Value:
+        """A mask; false where either number is a NaN, except that "!=" is true there."""
+        compare = self.builder.fcmp_unordered if operator == "!=" else self.builder.fcmp_ordered
+        return compare(operator, self.value, other.value)
+
+    def where(self, mask: ir.Value, otherwise: "Vector") -> "Vector":
+        """The number of this vector in the lanes of the mask, the other's elsewhere."""
+        return Vector(self.builder, self.builder.select(mask, self.value, otherwise.value))
+
+
+def splat(builder: ir.IRBuilder, scalar: ir.Value, lanes: int) -> Vector:
+    """One number in all lanes."""
+    first = builder.insert_element(ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined), scalar, LANE(0))
+    return Vector(builder, builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(LANE, lanes), [0] * lanes)))
+
+
+def unpack(context: Any, builder: ir.IRBuilder, kind: Any, value: ir.Value) -> list[ir.Value]:
+    """The integers of a tuple, all as 64-bit numbers."""
+    values = cgutils.unpack_tuple(builder, value, len(kind))
+    return [context.cast(builder, each, of, types.intp) for each, of in zip(values, kind, strict=True)]
+
+
+class Window:
+    """Vectors in an array at array[index] and from there on, at rows and columns along two of its axes.
+
+    The lanes of a vector lie along the last axis. Rows, columns and index may be Python integers or LLVM values.
+    """
+
+    def __init__(
+        self, context: Any, builder: ir.IRBuilder, kind: types.Array, array: ir.Value, index: Any, axes: Sequence[int]
+    ) -> None:
+        self.builder, self.axes = builder, axes
+        view = context.make_array(kind)(context, builder, array)
+        self.shape = cgutils.unpack_tuple(builder, view.shape, kind.ndim)
+        self.strides = list(cgutils.unpack_tuple(builder, view.strides, kind.ndim))
+        self.index = [INDEX(at) if isinstance(at, int) else at for at in index]
+        self.scalar = context.get_data_type(kind.dtype)
+        self.bytes = context.get_abi_sizeof(self.scalar)
+        self.strides[-1] = INDEX(self.bytes)  # the last axis is contiguous; so the compiler knows it
+        self.origin = builder.ptrtoint(view.data, INDEX)
+        for at, stride in zip(self.index, self.strides, strict=True):
+            self.origin = builder.add(self.origin, builder.mul(at, stride))
+
+    def pointer(self, steps: Sequence[Any], kind: ir.Type) -> ir.Value:
+        """Where the vector at (row, column) of the window begins."""
+        address = self.origin
+        for axis, step in zip(self.axes, steps, strict=True):
+            step = INDEX(step) if isinstance(step, int) else step
+            address = self.builder.add(address, self.builder.mul(step, self.strides[axis]))
+        return self.builder.inttoptr(address, kind.as_pointer())
+
+    def contains(self, size: Sequence[int], lanes: int) -> ir.Value:
+        """Whether `size` rows and columns, and the lanes, lie inside the array; a single bit."""
+        b, inside = self.builder, ir.IntType(1)(1)
+        for axis, length in zip((*self.axes, -1), (*size, lanes), strict=True):
+            inside = b.and_(inside, b.icmp_signed(">=", self.index[axis], INDEX(0)))
+            end = b.add(self.index[axis], INDEX(length))
+            inside = b.and_(inside, b.icmp_signed("<=", end, self.shape[axis]))
+        return inside
+
+    def _mask(self, steps: Sequence[Any], lanes: int) -> ir.Value:
+        """Which lanes of the vector at (row, column) lie inside the array."""
+        b, kind = self.builder, ir.VectorType(LANE, lanes)
+        inside, room = ir.IntType(1)(1), b.sub(self.shape[-1], self.index[-1])
+        for axis, step in zip(self.axes, steps, strict=True):
+            step = INDEX(step) if isinstance(step, int) else step
+            if axis == len(self.shape) - 1:
+                room = b.sub(room, step)
+            else:
+                at = b.add(self.index[axis], step)
+                inside = b.and_(inside, b.icmp_unsigned("<", at, self.shape[axis]))  # unsigned: no negative one is
+        mask = b.icmp_signed("<", ir.Constant(kind, list(range(lanes))), splat(b, b.trunc(room, LANE), lanes).value)
+        return b.select(inside, mask, ir.Constant(mask.type, [0] * lanes))
+
+    def load(self, steps: Sequence[Any], lanes: int, masked: bool = False) -> Vector:
+        """The vector at (row, column); where it is masked, lanes outside the array hold zeros."""
+        kind = ir.VectorType(self.scalar, lanes)
+        pointer = self.pointer(steps, kind)
+        if not masked:
+            return Vector(self.builder, self.builder.load(pointer, align=self.bytes, typ=kind))
+        mask, zeros = self._mask(steps, lanes), ir.Constant(kind, [0] * lanes)
+        arguments = [pointer, LANE(self.bytes), mask, zeros]
+        return Vector(self.builder, self._call("load", kind, kind, arguments))
+
+    def store(self, steps: Sequence[Any], vector: Vector, masked: bool = False) -> None:
+        """Write a vector at (row, column); where it is masked, only the lanes inside the array."""
+        kind = vector.value.type
+        pointer = self.pointer(steps, kind)
+        if not masked:
+            self.builder.store(vector.value, pointer, align=self.bytes)
+            return
+        arguments = [vector.value, pointer, LANE(self.bytes), self._mask(steps, kind.count)]
+        self._call("store", ir.VoidType(), kind, arguments)
+
+    def _call(self, name: str, result: ir.Type, kind: ir.Type, arguments: list[ir.Value]) -> ir.Value:
+        suffix = f"v{kind.count}{'i' if isinstance(self.scalar, ir.IntType) else 'f'}{8 * self.bytes}"
+        signature = ir.FunctionType(result, [argument.type for argument in arguments])
+        function = cgutils.get_or_insert_function(self.builder.module, signature, f"llvm.masked.{name}.{suffix}.p0")
+        return self.builder.call(function, arguments)
+
+    def prefetch(self, steps: Sequence[Any]) -> None:
+        """Ask for a vector that will be wanted soon; there need not be one."""
+        arguments = [self.pointer(steps, BYTE), LANE(0), LANE(3), LANE(1)]  # read, keep in all caches, data
+        signature = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
+        self.builder.call(cgutils.get_or_insert_function(self.builder.module, signature, "llvm.prefetch.p0"), arguments)
+
+
+def loop(
+    builder: ir.IRBuilder, count: ir.Value, carried: Sequence[ir.Value], body: Callable[..., Sequence[ir.Value]]
+) -> list[ir.Value]:
+    """Emit `for i in range(count): carried = body(i, *carried)`; returns the last values. count must be positive."""
+    before, inside, after = builder.block, builder.append_basic_block("loop"), builder.append_basic_block("done")
+    builder.branch(inside)
+    builder.position_at_end(inside)
+    phis = [builder.phi(value.type) for value in [count, *carried]]
+    results = body(*phis)
+    following = [builder.add(phis[0], INDEX(1)), *results]
+    for phi, first, following_value in zip(phis, [INDEX(0), *carried], following, strict=True):
+        phi.add_incoming(first, before)
+        phi.add_incoming(following_value, builder.block)
+    builder.cbranch(builder.icmp_signed("<", following[0], count), inside, after)
+    builder.position_at_end(after)
+    return following[1:]

@@ -1,0 +1,1 @@
+"""Networks: layers in a row, fused into steps, described, saved and loaded."""

@@ -1,0 +1,295 @@
+"""Sequential: layers in a row, each fed by the one before."""
+
+import functools
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from nncore import kernels
+from nncore.errors import NNCoreError, OptionError, ShapeError, WeightsError
+from nncore.layers import LAYERS, Layer
+from nncore.layers.base import positive
+from nncore.network import weights
+from nncore.network.plan import Plan
+from nncore.types import Array, Shape
+
+FORMAT, VERSION = "nncore network", 1
+BATCH = 128  # examples that are predicted at a time, and for which `summary` tells the algorithms
+MANY = 32  # examples, for which convolutions are computed as for any larger number
+WHILE_LOADING = 10e9  # FLOPs that NumPy's part of `predict` manages in the time in which the kernels would be loaded
+
+
+class Sequential:
+    """A network of layers in a row.
+
+        network = Sequential([Flatten(), Dense(10)], input_shape=(28, 28, 1))
+        logits = network.forward(x, training=True)     # x (N, 28, 28, 1) -> (N, 10)
+        network.backward(dlogits)                      # fills the layers' gradients
+
+    Args:
+        layers: the layers, each used once.
+        input_shape: of one example, (height, width, channels) or (inputs,).
+        seed: of the initial weights and of dropout. None: all weights are zero, to be overwritten by those of a file.
+        dtype: float32 for training, float64 to check gradients.
+
+    Attributes:
+        made_by: how a loaded network was trained, as `save` was told.
+
+    Raises ShapeError, naming the layer and both shapes, where two neighbours do not fit, and OptionError for no layers,
+    a layer used twice (it remembers one forward pass only) or an impossible input_shape.
+    """
+
+    def __init__(
+        self, layers: Sequence[Layer], input_shape: Shape, seed: int | None = 0, dtype: DTypeLike = np.float32
+    ) -> None:
+        self.layers = list(layers)
+        self.input_shape = tuple(positive("Sequential", "each length of input_shape", length) for length in input_shape)
+        if not self.layers or not self.input_shape:
+            raise OptionError(f"Sequential: expected layers and an input_shape, not {layers!r} and {input_shape!r}")
+        if len(set(map(id, self.layers))) < len(self.layers):
+            raise OptionError("Sequential: a layer is used twice; make one for each place")
+        self.dtype = np.dtype(dtype)
+        self.names = layer_names(self.layers)
+        self.shapes = layer_shapes(self.layers, self.input_shape)
+        self.made_by: dict[str, Any] = {}
+        self._without_kernels = 0  # FLOPs
+        self._frozen = False
+        rng = None if seed is None else np.random.default_rng(seed)
+        for layer, shape in zip(self.layers, self.shapes, strict=False):
+            layer.build(shape, rng, self.dtype)
+
+    @property
+    def output_shape(self) -> Shape:
+        """The shape of one example's output."""
+        return self.shapes[-1]
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """The output of the last layer, (N, *output_shape), for a batch x (N, *input_shape)."""
+        x = self.batch(x)
+        with kernels.turn():
+            for layer in self.layers:
+                x = layer.forward(x, training)
+        return x
+
+    def batch(self, x: Array) -> Array:
+        """X as the layers take it: contiguous, of the network's dtype. ShapeError unless it is (N, *input_shape)."""
+        if x.shape[1:] != self.input_shape:
+            expected = ", ".join(["N", *map(str, self.input_shape)])
+            raise ShapeError(f"the network takes batches ({expected}), but was given {x.shape}")
+        return np.ascontiguousarray(x, self.dtype)
+
+    def backward(self, dy: Array) -> Array:
+        """dL/dx from dL/dy of the last forward(x, training=True): the chain rule, from the last layer to the first."""
+        with kernels.turn():
+            for layer in reversed(self.layers):
+                dy = layer.backward(dy)
+        return dy
+
+    def predict(self, x: Array, batch_size: int = BATCH) -> Array:
+        """The output for any number of examples, worked off in batches: needs the memory of one batch.
+
+        In blocks of layers, see `nncore.network.plan`: faster than `forward`, the same numbers up to rounding. Changes
+        neither parameters nor state, so several threads may predict at once.
+
+        To load Numba and the kernels takes longer than the first few predictions take without. So as long as nothing
+        has loaded them, and until it has predicted for WHILE_LOADING, a network makes do with NumPy.
+        """
+        positive("predict", "batch_size", batch_size)
+        y = np.empty((len(x), *self.output_shape), self.dtype)
+        if self._has_time(len(x)):
+            with kernels.without_waiting():
+                for start in range(0, len(x), batch_size):
+                    y[start : start + batch_size] = self.forward(x[start : start + batch_size])
+        else:
+            for start in range(0, len(x), batch_size):
+                y[start : start + batch_size] = self.plan.forward(x[start : start + batch_size])
+        return y
+
+    @functools.cached_property
+    def plan(self) -> Plan:
+        """The network in blocks."""
+        return Plan(self, self._frozen)
+
+    def freeze(self) -> None:
+        """For a network that only predicts from now on: its weights are made ready once for all.
+
+        One example takes half the time then, and batch normalisation none at all after a convolution or a dense layer.
+        Parameters and state become read-only: NumPy raises ValueError where one is to be changed.
+        """
+        for array in [*self.parameters().values(), *self.state().values()]:
+            array.flags.writeable = False
+        self._frozen = True
+        vars(self).pop("plan", None)  # the next prediction makes another
+
+    def _has_time(self, examples: int) -> bool:
+        """Whether to predict so many without the kernels; depends on what was asked for before, not on a clock."""
+        if kernels.loaded():
+            return False
+        self._without_kernels += examples * self.flops()
+        return self._without_kernels < WHILE_LOADING
+
+    def warm_up(self) -> None:
+        """Predict for one example and for many, which may be computed in different ways: Numba compiles both now.
+
+        (`nncore.training.warmup` says meanwhile what it is compiling, and does so for training, too.)
+        """
+        for count in (1, MANY):
+            self.plan.forward(np.zeros((count, *self.input_shape), self.dtype))
+
+    def parameters(self) -> dict[str, Array]:
+        """Every learned array by name, "conv2d_1.kernel" for instance: the arrays themselves, no copies."""
+        return self._collect("parameters")
+
+    def gradients(self) -> dict[str, Array]:
+        """The gradients of the last backward pass, by the same names."""
+        return self._collect("gradients")
+
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        """What the layers keep beside their parameters, by name: running statistics, dropout's counters."""
+        return self._collect("state")
+
+    def _collect(self, attribute: str) -> dict[str, np.ndarray[Any, Any]]:
+        return {
+            f"{name}.{key}": array
+            for name, layer in zip(self.names, self.layers, strict=True)
+            for key, array in getattr(layer, attribute).items()
+        }
+
+    def assign(self, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Overwrite every parameter and state array, by name; WeightsError unless names, shapes and types all agree."""
+        own = {**self.parameters(), **self.state()}
+        for name in sorted(own.keys() | arrays.keys()):
+            if name not in own or name not in arrays:
+                raise WeightsError(
+                    f"{name} is only in the {'network' if name in own else 'file'}: the two do not match"
+                )
+            if (own[name].shape, own[name].dtype) != (arrays[name].shape, arrays[name].dtype):
+                raise WeightsError(
+                    f"{name} is {own[name].dtype} {own[name].shape} in the network, "
+                    f"but {arrays[name].dtype} {arrays[name].shape} in the file"
+                )
+            if not np.isfinite(arrays[name]).all():
+                raise WeightsError(f"{name} holds numbers that are infinite or not numbers at all")
+        for name, array in own.items():
+            array[...] = arrays[name]
+
+    def architecture(self) -> dict[str, Any]:
+        """What `save` writes of the network's shape: enough to build it again."""
+        layers = [{"type": type(layer).__name__, **layer.config()} for layer in self.layers]
+        return {"input_shape": self.input_shape, "dtype": self.dtype.name, "layers": layers}
+
+    def save(self, path: str | Path, made_by: Mapping[str, Any] | None = None) -> None:
+        """Write architecture, parameters and state to an `.npz`, with a note on how they were made."""
+        description = {
+            "format": FORMAT,
+            "version": VERSION,
+            "architecture": self.architecture(),
+            "made_by": dict(made_by or self.made_by),
+        }
+        weights.write(path, {**self.parameters(), **self.state()}, description)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Sequential":
+        """The network a file holds. WeightsError, naming the file and the reason, if it is not one."""
+        with weights.Reader(path) as file:
+            try:
+                network = _build(file.metadata, file.shapes)
+                network.assign(file.arrays())
+            except NNCoreError as error:
+                raise WeightsError(f"{path} cannot be used: {error}") from None
+        return network
+
+    def summary(self) -> str:
+        """A table: what each layer is, the shape it puts out, its parameters and its work for one example.
+
+        And by which algorithm a batch of BATCH is computed on this machine, where there are several.
+        """
+        rows = [
+            ("layer", "output shape", "parameters", "MFLOP", f"algorithm at batch {BATCH}"),
+            ("input", str(self.input_shape), "", "", ""),
+        ]
+        for layer, before, after in zip(self.layers, self.shapes, self.shapes[1:], strict=False):
+            if layer.is_activation and len(rows) > 2:
+                rows[-1] = (f"{rows[-1][0]} + {layer.describe()}", *rows[-1][1:])
+                continue
+            count, flops = sum(array.size for array in layer.parameters.values()), layer.flops(before)
+            work, algorithm = f"{flops / 1e6:.2f}" if flops else "", layer.algorithm_name(before, BATCH)
+            rows.append((layer.describe(), str(after), f"{count:,}", work, algorithm))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, "<<>><", widths, strict=True)).rstrip()
+            for row in rows
+        ]
+        rule = "-" * max(map(len, lines))
+        total = f"{self.count_parameters():,} parameters, {self.flops() / 1e6:.1f} MFLOP forward for one example"
+        return "\n".join([lines[0], rule, *lines[1:], rule, total])
+
+    def count_parameters(self) -> int:
+        """How many numbers training changes."""
+        return sum(array.size for array in self.parameters().values())
+
+    def flops(self) -> int:
+        """Additions and multiplications of one example's forward pass."""
+        return sum(layer.flops(shape) for layer, shape in zip(self.layers, self.shapes, strict=False))
+
+
+def layer_names(layers: Sequence[Layer]) -> list[str]:
+    """conv2d_1, relu_1, conv2d_2, ...: a name for each layer, counted by kind."""
+    seen: Counter[str] = Counter()
+    names = []
+    for layer in layers:
+        kind = type(layer).__name__.lower()
+        seen[kind] += 1
+        names.append(f"{kind}_{seen[kind]}")
+    return names
+
+
+def layer_shapes(layers: Sequence[Layer], input_shape: Shape) -> list[Shape]:
+    """The input's shape and every layer's output shape, nothing allocated; ShapeError where layers do not fit."""
+    shapes = [tuple(input_shape)]
+    for name, layer in zip(layer_names(layers), layers, strict=True):
+        try:
+            shapes.append(layer.output_shape(shapes[-1]))
+        except ShapeError as error:
+            raise ShapeError(f"{name}: {error}") from None
+    return shapes
+
+
+def parameter_shapes(layers: Sequence[Layer], input_shape: Shape) -> Iterator[tuple[str, Shape]]:
+    """The name and shape of every parameter the layers would have, nothing allocated."""
+    shapes = layer_shapes(layers, input_shape)
+    for name, layer, shape in zip(layer_names(layers), layers, shapes, strict=False):
+        for key, value in layer.parameter_shapes(shape).items():
+            yield f"{name}.{key}", value
+
+
+def _build(metadata: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Sequential:
+    """A network with fresh weights as a file describes it; built only if the file holds arrays of just that size."""
+    if metadata.get("format") != FORMAT:
+        raise WeightsError(f"it says it is {metadata.get('format')!r}, not {FORMAT!r}")
+    if metadata.get("version") != VERSION:
+        raise WeightsError(f"it has version {metadata.get('version')!r}, this nncore reads version {VERSION}")
+    try:
+        architecture = metadata["architecture"]
+        layers = [_layer(**config) for config in architecture["layers"]]
+        input_shape = tuple(architecture["input_shape"])
+        dtype = {"float32": np.float32, "float64": np.float64}[architecture["dtype"]]
+        made_by = dict(metadata["made_by"])
+        for name, shape in parameter_shapes(layers, input_shape):
+            if shapes.get(name) != shape:
+                raise WeightsError(f"{name} should have the shape {shape}, but has {shapes.get(name)}")
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
+        raise WeightsError(f"its description of the network makes no sense ({type(error).__name__}: {error})") from None
+    network = Sequential(layers, input_shape, seed=None, dtype=dtype)
+    network.made_by = made_by
+    return network
+
+
+def _layer(type: str, **config: Any) -> Layer:
+    if type not in LAYERS:
+        raise WeightsError(f"it has a layer {type!r}, which this nncore does not know")
+    return LAYERS[type](**config)

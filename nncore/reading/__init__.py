@@ -1,0 +1,1 @@
+"""From a picture file to the digits in it."""

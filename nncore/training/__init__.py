@@ -1,0 +1,1 @@
+"""What surrounds the five lines of learning: options, the run's folder, measuring, reporting."""
