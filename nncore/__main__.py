@@ -2,7 +2,11 @@
 
 import sys
 
-from nncore.cli import main
+from nncore.machine import configure_threads_and_malloc
+
+configure_threads_and_malloc()  # before NumPy is imported
+
+from nncore.cli import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main())

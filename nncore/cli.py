@@ -45,15 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def check_gradients(options: argparse.Namespace) -> int:
     """Print a table of relative errors; 1 if any is too large."""
     subjects = options.subjects or gradcheck.SUBJECTS
-    print(f"{'what':<20} {'case':<36} {'gradient of':<16} {'projection':>10} {'elements':>10}")
+    print(f"{'what':<20} {'case':<42} {'gradient of':<18} {'as written':>10} {'as trained':>10}")
     checks = []
     for subject in subjects:
         for check in gradcheck.check(subject, options.seed):
             checks.append(check)
-            elements = "" if check.by_element is None else f"{check.by_element:.1e}"
+            trained = "" if check.trained is None else f"{check.trained:.1e}"
             verdict = "" if check.passed else "  WRONG"
-            title = f"{check.subject:<20} {check.case:<36} {check.array:<16}"
-            print(f"{title} {check.by_projection:>10.1e} {elements:>10}{verdict}", flush=True)
+            title = f"{check.subject:<20} {check.case:<42} {check.array:<18}"
+            print(f"{title} {check.written:>10.1e} {trained:>10}{verdict}", flush=True)
     failed = sum(not check.passed for check in checks)
     worst = np.max([check.worst for check in checks])  # unlike max, keeps a NaN
     print(f"\n{len(checks)} gradients checked, {failed} wrong")
@@ -75,7 +75,7 @@ def compile_ahead(options: argparse.Namespace) -> int:
     from nncore.training.warmup import NO_NUMBA, warm_up  # and with it tqdm, for which no other command should wait
 
     network = _network(options.network)
-    if not kernels.NUMBA:
+    if not kernels.available():
         print(f"nothing to compile: {NO_NUMBA}")
         return 0
     began = time.perf_counter()

@@ -19,17 +19,21 @@ gradient itself (half of it, half random), along which the loss changes most.
 
 **Randomness.** Dropout's mask is a function of a counter in the layer's state, which is put back before each forward
 pass, so that every evaluation draws the same mask.
+
+**Two ways.** A network trains in fused steps, which compute the same as its layers by other means. So each gradient is
+checked twice, against the one difference quotient of the layers as they are written: once as the layers' own
+`backward` gives it, and once as the step gives it that trains them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from nncore import layers
+from nncore import kernels, layers
 from nncore.errors import OptionError, ShapeError
-from nncore.kernels.conv import choose as convolution
+from nncore.gradcheck_cases import FUSED_BEGINNINGS, FUSED_CASES, LAYER_CASES
 from nncore.layers import Layer
 from nncore.losses import MeanSquaredError, SoftmaxCrossEntropy
 from nncore.network.models import MODELS
@@ -50,17 +54,17 @@ class Check(NamedTuple):
     subject: str  # "Conv2D"
     case: str  # "3x3 same, stride 2"
     array: str  # "x" or a parameter's name
-    by_projection: float  # relative errors
-    by_element: float | None
+    written: float  # relative error of the gradient that the layer as written gives
+    trained: float | None = None  # the same of the step that trains it; None where it gives none
 
     @property
     def worst(self) -> float:
         """The larger error of the two."""
-        return float(np.maximum(self.by_projection, self.by_element or 0.0))  # unlike max, keeps a NaN
+        return float(np.maximum(self.written, self.trained or 0.0))  # unlike max, keeps a NaN
 
     @property
     def passed(self) -> bool:
-        """Whether both ways agree within TOLERANCE."""
+        """Whether both are within TOLERANCE."""
         return self.worst <= TOLERANCE  # false for NaN as well
 
 
@@ -81,23 +85,26 @@ def slope(function: Function, array: Array, direction: Array, step: float) -> fl
     return (above - below) / (2 * step)
 
 
-def by_projection(function: Function, array: Array, gradient: Array, rng: np.random.Generator, step: float) -> float:
-    """The error of a gradient along one random direction, of length 1, that leans towards the gradient."""
+def by_projection(
+    function: Function, array: Array, gradients: Sequence[Array], rng: np.random.Generator, step: float
+) -> list[float]:
+    """The error of each of several gradients along one random direction, of length 1, that leans towards the first."""
     chance = rng.standard_normal(array.shape)
-    direction = chance / np.linalg.norm(chance) + gradient / (np.linalg.norm(gradient) or 1)
+    direction = chance / np.linalg.norm(chance) + gradients[0] / (np.linalg.norm(gradients[0]) or 1)
     direction /= np.linalg.norm(direction)
-    return relative_error(float(np.vdot(gradient, direction)), slope(function, array, direction, step))
+    numeric = slope(function, array, direction, step)
+    return [relative_error(float(np.vdot(gradient, direction)), numeric) for gradient in gradients]
 
 
-def by_element(function: Function, array: Array, gradient: Array, step: float) -> float:
-    """The error of a whole gradient, each element's derivative taken on its own."""
-    numeric = np.empty_like(gradient)
+def by_element(function: Function, array: Array, gradients: Sequence[Array], step: float) -> list[float]:
+    """The error of each of several whole gradients, each element's derivative taken on its own."""
+    numeric = np.empty_like(gradients[0])
     direction = np.zeros_like(array)
     for index in np.ndindex(*array.shape):
         direction[index] = 1
         numeric[index] = slope(function, array, direction, step)
         direction[index] = 0
-    return relative_error(gradient, numeric)
+    return [relative_error(gradient, numeric) for gradient in gradients]
 
 
 def away_from_kinks(shape: Shape, rng: np.random.Generator) -> Array:
@@ -108,43 +115,119 @@ def away_from_kinks(shape: Shape, rng: np.random.Generator) -> Array:
     return signed.reshape(shape)
 
 
-def _paired(parameters: Mapping[str, Array], gradients: Mapping[str, Array]) -> list[tuple[str, Array, Array]]:
-    """Each parameter with its gradient; one that `backward` forgot counts as zero, which the check then finds wrong."""
-    return [(name, array, gradients.get(name, np.zeros_like(array))) for name, array in parameters.items()]
+class Weighting:
+    """The loss L = sum(r * y) for a random array r of y's shape, whose gradient is r."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._r: Any = None
+
+    def forward(self, y: Array) -> float:
+        """The loss of an output."""
+        if self._r is None:
+            self._r = self._rng.standard_normal(y.shape)
+        return float(np.vdot(self._r, y))
+
+    def backward(self) -> Array:
+        """Its gradient by the output."""
+        dy: Array = self._r
+        return dy
+
+
+class Labelled:
+    """The loss that networks train with, label smoothing included, for random labels."""
+
+    def __init__(self, rng: np.random.Generator, batch: int) -> None:
+        self._loss, self._labels = SoftmaxCrossEntropy(label_smoothing=0.1), rng.integers(0, 10, batch)
+
+    def forward(self, y: Array) -> float:
+        """The loss of logits (batch, classes)."""
+        return self._loss.forward(y, self._labels)
+
+    def backward(self) -> Array:
+        """Its gradient by the logits."""
+        return self._loss.backward()
+
+
+def gradients(network: Sequential, run: Sequence[Layer], loss: Any, x: Array) -> dict[str, Array]:
+    """The gradients of x and of every parameter by the backward pass of `run`: the network's layers, or its steps.
+
+    A gradient that `backward` forgets counts as zero, which the check then finds wrong. That of x is missing where the
+    first step gives none. The forward pass is done already.
+    """
+    for layer in network.layers:
+        layer.gradients = {}
+    dy: Any = loss.backward()
+    for layer in reversed(run):
+        dy = layer.backward(dy)
+    found = {name: network.gradients().get(name, np.zeros_like(p)) for name, p in network.parameters().items()}
+    return found if dy is None else {"x": dy, **found}
+
+
+def check_network(
+    network: Sequential, loss: Any, inputs: Sequence[Array], rng: np.random.Generator, elements: bool
+) -> dict[str, list[float]]:
+    """The relative errors of each array's gradient, as written and as trained: the median over several inputs.
+
+    elements: check single layers, whose inputs keep away from kinks, element by element as well.
+    """
+    for parameter in network.parameters().values():
+        if parameter.ndim == 1:
+            parameter += 0.1 * rng.standard_normal(parameter.shape)  # biases start at zero, which would hide mistakes
+    state = {name: array.copy() for name, array in network.state().items()}
+    x = inputs[0].copy()
+
+    def forward(run: Sequence[Layer]) -> float:
+        for name, array in network.state().items():
+            array[...] = state[name]
+        y = x
+        for layer in run:
+            y = layer.forward(y, training=True)
+        return float(loss.forward(y))
+
+    errors: dict[str, list[list[float]]] = {}
+    for values in inputs:
+        x[...] = values
+        found = []
+        for run in (network.layers, network.steps):
+            forward(run)
+            found.append(gradients(network, run, loss, x))
+        for name, array in {"x": x, **network.parameters()}.items():
+            both = [each[name] for each in found if name in each]
+            if any(gradient.shape != array.shape for gradient in both):
+                shapes = " and ".join(str(gradient.shape) for gradient in both)
+                raise ShapeError(f"backward gives {name} {array.shape} gradients of shape {shapes}")
+            step = STEP if elements else NETWORK_STEP
+            found_errors = by_projection(partial(forward, network.layers), array, both, rng, step)
+            if elements:
+                exact = by_element(partial(forward, network.layers), array, both, step)
+                found_errors = np.maximum(found_errors, exact).tolist()
+            errors.setdefault(name, []).append(found_errors)
+    return {name: np.median(each, axis=0).tolist() for name, each in errors.items()}
 
 
 def check_layer(case: str, layer: Layer, input_shape: Shape, rng: np.random.Generator, batch: int = 2) -> list[Check]:
     """Check one layer for a batch of inputs (batch, *input_shape): dx and every dparameter."""
-    network = Sequential([layer], input_shape, dtype=np.float64)
+    # The layer before it, which changes nothing, makes the step give dx: a network's first step does not.
+    network = Sequential([layers.LeakyReLU(1.0), layer], input_shape, dtype=np.float64)
     x = away_from_kinks((batch, *input_shape), rng)
-    for parameter in layer.parameters.values():
-        parameter += 0.1 * rng.standard_normal(parameter.shape)  # biases start at zero, which would hide mistakes
-    weighting = rng.standard_normal((batch, *network.output_shape))
-    state = {name: array.copy() for name, array in network.state().items()}
+    errors = check_network(network, Weighting(rng), [x], rng, elements=True)
+    return [Check(type(layer).__name__, case, name.split(".")[-1], *each) for name, each in errors.items()]
 
-    def function() -> float:
-        for name, array in network.state().items():
-            array[...] = state[name]
-        return float(np.vdot(weighting, network.forward(x, training=True)))
 
-    function()
-    dx = network.backward(weighting)
-    arrays = [("x", x, dx), *_paired(layer.parameters, layer.gradients)]
-    for name, array, gradient in arrays:
-        if gradient.shape != array.shape:
-            raise ShapeError(
-                f"{type(layer).__name__}.backward gives {name} {array.shape} a gradient of shape {gradient.shape}"
-            )
-    return [
-        Check(
-            type(layer).__name__,
-            case,
-            name,
-            by_projection(function, array, gradient, rng, STEP),
-            by_element(function, array, gradient, STEP),
-        )
-        for name, array, gradient in arrays
-    ]
+def check_fused(case: str, network: Sequential, rng: np.random.Generator, batch: int = 3) -> list[Check]:
+    """Check layers that become fused steps."""
+    inputs = [rng.standard_normal((batch, *network.input_shape)) for _ in range(INPUTS)]
+    errors = check_network(network, Weighting(rng), inputs, rng, elements=False)
+    return [Check("fused", case, name, *each) for name, each in errors.items()]
+
+
+def check_model(name: str, rng: np.random.Generator, batch: int = 2) -> list[Check]:
+    """Check a whole network from MODELS with its loss: dx and every dparameter."""
+    network = MODELS[name](seed=int(rng.integers(2**31)), dtype=np.float64)
+    inputs = [rng.random((batch, *network.input_shape)) for _ in range(INPUTS)]
+    errors = check_network(network, Labelled(rng, batch), inputs, rng, elements=False)
+    return [Check(name, "whole network", array, *each) for array, each in errors.items()]
 
 
 def check_loss(case: str, loss: Any, y: Array, target: Any, rng: np.random.Generator) -> list[Check]:
@@ -154,91 +237,22 @@ def check_loss(case: str, loss: Any, y: Array, target: Any, rng: np.random.Gener
         return float(loss.forward(y, target))
 
     function()
-    dy = loss.backward()
-    errors = by_projection(function, y, dy, rng, STEP), by_element(function, y, dy, STEP)
-    return [Check(type(loss).__name__, case, "y", *errors)]
+    dy = [loss.backward()]
+    (projected,), (exact,) = by_projection(function, y, dy, rng, STEP), by_element(function, y, dy, STEP)
+    return [Check(type(loss).__name__, case, "y", float(np.maximum(projected, exact)))]
 
-
-def check_network(name: str, rng: np.random.Generator) -> list[Check]:
-    """Check a whole network from MODELS with its loss, batch of two: dx and every dparameter, by projection."""
-    network = MODELS[name](seed=int(rng.integers(2**31)), dtype=np.float64)
-    for parameter in network.parameters().values():
-        if parameter.ndim == 1:
-            parameter += 0.1 * rng.standard_normal(parameter.shape)
-    x: Array = np.empty((2, *network.input_shape))
-    labels = rng.integers(0, 10, 2)
-    loss = SoftmaxCrossEntropy(label_smoothing=0.1)
-    state = {key: array.copy() for key, array in network.state().items()}
-
-    def function() -> float:
-        for key, array in network.state().items():
-            array[...] = state[key]
-        return loss.forward(network.forward(x, training=True), labels)
-
-    errors: dict[str, list[float]] = {}
-    for _ in range(INPUTS):
-        x[...] = rng.random(x.shape)
-        function()
-        dx = network.backward(loss.backward())
-        for key, array, gradient in [("x", x, dx), *_paired(network.parameters(), network.gradients())]:
-            errors.setdefault(key, []).append(by_projection(function, array, gradient, rng, NETWORK_STEP))
-    return [Check(name, "whole network", key, float(np.median(each)), None) for key, each in errors.items()]
-
-
-Case = tuple[str, Callable[[], Layer], Shape]
-
-LAYER_CASES: dict[str, list[Case]] = {
-    "Conv2D": [
-        ("3x3 valid", lambda: layers.Conv2D(3, 3), (5, 6, 2)),
-        ("3x3 same, stride 2", lambda: layers.Conv2D(2, 3, stride=2, padding="same"), (5, 6, 3)),
-        (
-            "2x3 explicit, stride 3x2, no bias",
-            lambda: layers.Conv2D(2, (2, 3), (3, 2), ((1, 0), (2, 1)), False),
-            (7, 6, 2),
-        ),
-        ("1x1", lambda: layers.Conv2D(4, 1), (3, 3, 1)),
-        ("5x5, padding 2", lambda: layers.Conv2D(2, 5, padding=2), (5, 5, 1)),
-        ("3x2, stride 2x1, nine channels", lambda: layers.Conv2D(2, (3, 2), (2, 1), 1), (4, 4, 9)),
-    ],
-    "MaxPool2D": [
-        ("2x2", lambda: layers.MaxPool2D(2), (5, 4, 3)),
-        ("3x2, stride 2x1, overlapping", lambda: layers.MaxPool2D((3, 2), (2, 1)), (6, 5, 2)),
-    ],
-    "AvgPool2D": [
-        ("2x2", lambda: layers.AvgPool2D(2), (5, 4, 3)),
-        ("3x2, stride 2x1, overlapping", lambda: layers.AvgPool2D((3, 2), (2, 1)), (6, 5, 2)),
-    ],
-    "GlobalAvgPool2D": [("4x3", lambda: layers.GlobalAvgPool2D(), (4, 3, 2))],
-    "Flatten": [("image", lambda: layers.Flatten(), (3, 2, 2))],
-    "Dense": [
-        ("7 to 4", lambda: layers.Dense(4), (7,)),
-        ("3 to 5, no bias", lambda: layers.Dense(5, use_bias=False), (3,)),
-    ],
-    "Dropout": [("rate 0.4", lambda: layers.Dropout(0.4), (4, 3, 2)), ("rate 0", lambda: layers.Dropout(0.0), (5,))],
-    "BatchNorm": [
-        ("image", lambda: layers.BatchNorm(), (3, 4, 2)),
-        ("rows", lambda: layers.BatchNorm(epsilon=0.1), (5,)),
-    ],
-    "ReLU": [("image", lambda: layers.ReLU(), (3, 4, 2))],
-    "LeakyReLU": [("slope 0.1", lambda: layers.LeakyReLU(0.1), (3, 4, 2))],
-    "Sigmoid": [("image", lambda: layers.Sigmoid(), (3, 4, 2))],
-    "Tanh": [("image", lambda: layers.Tanh(), (3, 4, 2))],
-    "Softmax": [
-        ("rows", lambda: layers.Softmax(), (6,)),
-        ("channels of an image", lambda: layers.Softmax(), (2, 2, 3)),
-    ],
-}
 
 LOSSES = ("SoftmaxCrossEntropy", "MeanSquaredError")
-SUBJECTS = (*LAYER_CASES, *LOSSES, *MODELS)
+SUBJECTS = (*LAYER_CASES, "fused", *LOSSES, *MODELS)
 
 
 def check(subject: str, seed: int = 0) -> list[Check]:
-    """Every check of a layer, loss or network, by its name in SUBJECTS."""
+    """Every check of a layer, of fused steps, of a loss or a network, by its name in SUBJECTS."""
     rng = np.random.default_rng(seed)
     if subject in LAYER_CASES:
-        cases = LAYER_CASES[subject] + (_conv2d_by_every_algorithm() if subject == "Conv2D" else [])
-        return [c for case, make, shape in cases for c in check_layer(case, make(), shape, rng)]
+        return [c for case, make, shape in LAYER_CASES[subject] for c in check_layer(case, make(), shape, rng)]
+    if subject == "fused":
+        return [c for case, network in fused_networks().items() for c in check_fused(case, network, rng)]
     if subject == "SoftmaxCrossEntropy":
         plain = check_loss("plain", SoftmaxCrossEntropy(), rng.standard_normal((4, 5)), rng.integers(0, 5, 4), rng)
         smooth = SoftmaxCrossEntropy(label_smoothing=0.2)
@@ -246,12 +260,16 @@ def check(subject: str, seed: int = 0) -> list[Check]:
     if subject == "MeanSquaredError":
         return check_loss("rows", MeanSquaredError(), rng.standard_normal((4, 3)), rng.standard_normal((4, 3)), rng)
     if subject in MODELS:
-        return check_network(subject, rng)
+        return check_model(subject, rng)
     raise OptionError(f"cannot check {subject!r}: choose among {', '.join(SUBJECTS)}")
 
 
-def _conv2d_by_every_algorithm() -> list[Case]:
-    return [
-        (f"3x3, {name}", partial(layers.Conv2D, 3, 3, 1, ((1, 0), (0, 2)), algorithm=name), (5, 4, 2))
-        for name in convolution.ALGORITHMS
-    ]
+def fused_networks() -> dict[str, Sequential]:
+    """A network for each of FUSED_CASES, after a layer that changes nothing, and for each of FUSED_BEGINNINGS."""
+    able = kernels.available()
+    networks = {}
+    for begins, cases in ((False, FUSED_CASES), (True, FUSED_BEGINNINGS)):
+        for case, (make, shape, conv) in cases.items():
+            before = [] if begins else [layers.LeakyReLU(1.0)]
+            networks[case] = Sequential([*before, *make()], shape, 0, np.float64, conv if able else "auto")
+    return networks

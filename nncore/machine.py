@@ -7,7 +7,9 @@ from the other pool, which costs up to half the speed of a training step.
 And the C library hands large arrays back to the system as soon as they are freed, only to ask for fresh pages, cleared
 by the kernel, a moment later: another fifth of a training step.
 
-`settle` turns both habits off. Threads must be told before they start, so `nncore/__init__.py` calls it first.
+`configure_threads_and_malloc` turns both habits off, for the whole process. Libraries read such settings when they are
+loaded, so the programs of this project (`train_scratch.py`, `python -m nncore`, `python -m webdemo`) call it before they
+import NumPy. Your own program may do the same; `import nncore` does not.
 """
 
 import ctypes
@@ -21,8 +23,8 @@ KEEP_BYTES = 2**30
 LARGE_BYTES = 4 * 2**20
 
 
-def settle() -> None:
-    """Let idle threads sleep, unless the user's environment says otherwise; keep freed memory for the next array."""
+def configure_threads_and_malloc() -> None:
+    """Before NumPy is imported: let idle threads sleep, unless the user's environment says otherwise; keep freed memory for the next array."""
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # 2**4 clock ticks
     if os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE") == "PASSIVE":
         # A sleeping thread takes 60 us to wake, which a training step would wait for twenty times: some 0.2 ms awake
@@ -30,18 +32,18 @@ def settle() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     if _chosen_threads() is None:
         os.environ.pop("NUMBA_NUM_THREADS", None)  # Numba could not be imported with 0
-    _tell_malloc({M_MMAP_THRESHOLD: KEEP_BYTES, M_TRIM_THRESHOLD: KEEP_BYTES})
+    _set_malloc({M_MMAP_THRESHOLD: KEEP_BYTES, M_TRIM_THRESHOLD: KEEP_BYTES})
 
 
-def serve() -> None:
-    """For a server that works on small arrays mostly: hand the memory of a large one back to the system after all.
+def configure_malloc_for_serving() -> None:
+    """For a server, which works on small arrays mostly: give the memory of a large one back to the system after all.
 
-    And let the many threads share two heaps: each would keep one of its own, as large as the largest picture it read.
+    Its many threads share two heaps: each would else keep one of its own, as large as the largest picture it read.
     """
-    _tell_malloc({M_MMAP_THRESHOLD: LARGE_BYTES, M_TRIM_THRESHOLD: 4 * LARGE_BYTES, M_ARENA_MAX: 2})
+    _set_malloc({M_MMAP_THRESHOLD: LARGE_BYTES, M_TRIM_THRESHOLD: 4 * LARGE_BYTES, M_ARENA_MAX: 2})
 
 
-def _tell_malloc(settings: dict[int, int]) -> None:
+def _set_malloc(settings: dict[int, int]) -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:  # musl has none
         for name, value in settings.items():

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nncore import kernels
 from nncore.errors import OptionError
+from nncore.kernels import accelerated
 from nncore.types import Array
 
 
@@ -116,7 +116,18 @@ class Adam(Optimizer):
         if self.decay(parameter):
             gradient = gradient + self.decay(parameter) * parameter
         m, v = self.memory(name, "m", parameter), self.memory(name, "v", parameter)
-        kernels.adam(parameter, gradient, m, v, self.beta_1, self.beta_2, learning_rate, self.epsilon, t=self.steps)
+        adam(parameter, gradient, m, v, (self.beta_1, self.beta_2), learning_rate, self.epsilon, self.steps)
+
+
+@accelerated("adam")
+def adam(
+    w: Array, gradient: Array, m: Array, v: Array, betas: tuple[float, float], rate: float, epsilon: float, t: int
+) -> None:
+    """The t-th step of Adam, t from 1: changes w and its running moments m and v in place. All have one shape."""
+    beta_1, beta_2 = betas
+    m += (1 - beta_1) * (gradient - m)
+    v += (1 - beta_2) * (gradient * gradient - v)
+    w -= rate * (m / (1 - beta_1**t)) / (np.sqrt(v / (1 - beta_2**t)) + epsilon)
 
 
 class AdamW(Adam):

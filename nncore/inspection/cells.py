@@ -7,7 +7,6 @@ cell.rule                                           # "weighted sum"
 
 import inspect
 import textwrap
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,17 +14,11 @@ from typing import Any
 import numpy as np
 
 from nncore.inspection.explain import Explanation
-from nncore.kernels import reference
 from nncore.layers import AvgPool2D, BatchNorm, Conv2D, Dense, Dropout, Flatten, GlobalAvgPool2D, Layer, MaxPool2D, ReLU
+from nncore.layers.windows import col2im, im2col
 from nncore.types import Array, Shape
 
 ROOT = Path(__file__).parents[2]
-DEFINITIONS: dict[type[Layer], tuple[Callable[..., Any], Callable[..., Any]]] = {
-    Conv2D: (reference.conv2d, reference.conv2d_backward),
-    MaxPool2D: (reference.max_pool, reference.max_pool_backward),
-    AvgPool2D: (reference.avg_pool, reference.avg_pool_backward),
-}
-"""What the layers that leave their work to kernels let them compute: forward and backward, in plain NumPy."""
 
 
 @dataclass(frozen=True)
@@ -141,9 +134,10 @@ def backward_cell(explanation: Explanation, layer: int, at: Shape) -> Cell:
 
 
 def sources(layer: Layer, backward: bool) -> list[Source]:
-    """The lines that compute a layer: its own, and the definition of the kernel that they call, if there is one."""
+    """The lines that compute a layer: its own, and for a convolution those that lay out its windows as rows."""
     functions: list[Any] = [type(layer).backward if backward else type(layer).forward]
-    functions += [both[backward] for kind, both in DEFINITIONS.items() if isinstance(layer, kind)]
+    if isinstance(layer, Conv2D):
+        functions.append(col2im if backward else im2col)
     return [_source(function) for function in functions]
 
 

@@ -16,10 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nncore import kernels
 from nncore.data.dataset import network_input
 from nncore.errors import OptionError, ShapeError
-from nncore.layers import BatchNorm, Conv2D, Dropout, Layer
+from nncore.layers import BatchNorm, Dropout, Layer
 from nncore.layers.activations import softmax
 from nncore.losses import SoftmaxCrossEntropy
 from nncore.network.sequential import Sequential
@@ -94,9 +93,8 @@ class Explanation:
         loss = SoftmaxCrossEntropy()
         self.loss = loss.forward(self.outputs[-1], np.array([label]))
         self.gradients = [loss.backward()]
-        with kernels.without_waiting():
-            for layer in reversed(self.network.layers):
-                self.gradients.insert(0, layer.backward(self.gradients[0]))
+        for layer in reversed(self.network.layers):
+            self.gradients.insert(0, layer.backward(self.gradients[0]))
 
     def step(self, learning_rate: float) -> Array:
         """The probabilities (classes,) after one step of plain SGD against the gradient of this digit's loss.
@@ -106,15 +104,16 @@ class Explanation:
         if not self.gradients:
             raise OptionError("step needs a gradient: call trace_back first")
         SGD(learning_rate, momentum=0).step(self.network.parameters(), self.network.gradients())
-        with kernels.without_waiting():
-            after: Array = softmax(self.network.forward(self.outputs[0]))[0]
+        output = self.outputs[0]
+        for layer in self.network.layers:
+            output = layer.forward(output)
+        after: Array = softmax(output)[0]
         return after
 
     def _forward(self, x: Array) -> Array:
         self.outputs = [self.network.batch(x)]
-        with kernels.without_waiting():  # NumPy is through with one digit long before Numba has compiled anything
-            for layer in self.network.layers:
-                self.outputs.append(layer.forward(self.outputs[-1], training=True))
+        for layer in self.network.layers:
+            self.outputs.append(layer.forward(self.outputs[-1], training=True))
         probabilities: Array = softmax(self.outputs[-1])[0]
         return probabilities
 
@@ -135,9 +134,6 @@ def _copied(layer: Layer) -> Layer:
         return Dropout(0)
     if isinstance(layer, BatchNorm):
         return FixedBatchNorm(**layer.config())
-    if isinstance(layer, Conv2D):
-        # The plain one, Y = X W: for one digit as fast as others, and rounded as a sum that is worked out by hand.
-        return Conv2D(**{**layer.config(), "algorithm": "im2col"})
     return type(layer)(**layer.config())
 
 

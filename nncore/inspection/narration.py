@@ -41,8 +41,6 @@ def told(
     lines += ["A norm is the root of the sum of all squares: how large an array is as a whole.", ""]
     output = network.batch(x)
     for name, layer in layers:
-        if isinstance(layer, Conv2D):
-            layer.algorithm = "im2col"
         taken, output = output, layer.forward(output, training=True)
         lines += [_row(name, "x", taken, "y", output), _indented(_forward(layer, taken, output))]
 

@@ -1,145 +1,73 @@
-"""The fast level: arrays in, arrays out.
+"""The fast level: arrays in, arrays out, compiled by Numba.
 
-Each name below is a Numba kernel, or its plain twin from `reference` where Numba is missing or switched off. It is
-loaded when it is first asked for: Numba takes a third of a second, for which no import of nncore should wait.
+What a kernel must compute is defined elsewhere, in plain NumPy: by the layers, and by the functions that `accelerated`
+marks. So everything runs without Numba as well, slower. The kernels are imported when they are first needed, because
+to import Numba takes a third of a second.
 """
 
 import functools
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar, cast
 
-from nncore.kernels import reference
-
-if TYPE_CHECKING:
-    from nncore.kernels.reference import (
-        adam,
-        avg_pool,
-        avg_pool_backward,
-        batch_norm,
-        batch_norm_backward,
-        bernoulli,
-        bias_relu,
-        bias_relu_backward,
-        channel_moments,
-        col2im,
-        draw_strokes,
-        im2col,
-        matmul,
-        max_pool,
-        max_pool_backward,
-        thicken,
-        warp,
-    )
-
-    NUMBA: bool
-
-__all__ = [
-    "NUMBA",
-    "adam",
-    "avg_pool",
-    "avg_pool_backward",
-    "batch_norm",
-    "batch_norm_backward",
-    "bernoulli",
-    "bias_relu",
-    "bias_relu_backward",
-    "channel_moments",
-    "col2im",
-    "draw_strokes",
-    "im2col",
-    "matmul",
-    "max_pool",
-    "max_pool_backward",
-    "thicken",
-    "warp",
-]
-
-FILES = {
-    "activation": ("bias_relu", "bias_relu_backward"),
-    "batchnorm": ("batch_norm", "batch_norm_backward", "channel_moments"),
-    "conv.columns": ("im2col", "col2im"),
-    "dense": ("matmul",),
-    "adam": ("adam",),
-    "pooling": ("avg_pool", "avg_pool_backward", "max_pool", "max_pool_backward"),
-    "random": ("bernoulli",),
-    "strokes": ("draw_strokes",),
-    "warping": ("thicken", "warp"),
-}
-"""Which file has which kernels. (A file has another name than any kernel: both would be attributes of this package.)"""
-
-_not_waiting = ContextVar("not waiting for kernels", default=False)
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def __getattr__(name: str) -> Any:
-    """A kernel or NUMBA, on first use: Python asks here for what this module does not have yet."""
-    if name == "NUMBA":
-        value: Any = _numba_compiles()
-    elif name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    elif _not_waiting.get():
-        return getattr(reference, name)  # for this once
-    elif _numba_compiles():
-        (file,) = (file for file, names in FILES.items() if name in names)
-        try:
-            value = getattr(import_module(f"{__name__}.{file}"), name)
-        except (ImportError, AttributeError):  # SIMD builds on parts of Numba that may change from version to version
-            value = getattr(reference, name)
-    else:
-        value = getattr(reference, name)
-    globals()[name] = value
-    return value
-
-
-def _numba_compiles() -> bool:
+@functools.cache
+def available() -> bool:
+    """Whether there are kernels: Numba can be imported, and may compile (NUMBA_DISABLE_JIT is not set)."""
     try:
         import numba
-    except ImportError:
+
+        import nncore.kernels.conv.winograd  # noqa: F401  the SIMD parts use what may change between Numba's versions
+    except (ImportError, AttributeError):
         return False
     return not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
+
+
+def imported() -> bool:
+    """Whether this process has imported Numba, which takes longer than to predict a few images without it."""
+    return "numba" in sys.modules
+
+
+def accelerated(module: str) -> Callable[[Function], Function]:
+    """Mark a function as a definition: where there are kernels, its namesake in that module of this package computes.
+
+    The definition itself stays within reach as `__wrapped__`.
+    """
+
+    def mark(definition: Function) -> Function:
+        @functools.cache
+        def fastest() -> Callable[..., Any]:
+            return getattr(import_module(f"{__name__}.{module}"), definition.__name__) if available() else definition
+
+        @functools.wraps(definition)
+        def function(*arguments: Any) -> Any:
+            return fastest()(*arguments)
+
+        return cast(Function, function)
+
+    return mark
 
 
 _TURN = threading.RLock()
 
 
 def turn() -> AbstractContextManager[Any]:
-    """To be held around the use of kernels: a lock where Numba cannot run two of them at once, otherwise nothing.
+    """To be held while kernels run: a lock where Numba cannot run two of them at once, otherwise nothing.
 
     Its threading layer "workqueue", the last resort where neither OpenMP nor TBB is found, then ends the process.
     """
-    return _TURN if not loaded() or _one_at_a_time() else nullcontext()
+    return _TURN if available() and _one_at_a_time() else nullcontext()
 
 
 @functools.cache
 def _one_at_a_time() -> bool:
-    if not _numba_compiles():
-        return False
     import numba
 
     numba.get_num_threads()  # starts them; before that, the layer is not chosen
     layer: str = numba.threading_layer()  # type: ignore[attr-defined]
     return layer == "workqueue"
-
-
-@contextmanager
-def without_waiting() -> Iterator[None]:
-    """Within this block (and this thread), kernels that are not loaded yet are not waited for: their twins compute."""
-    token = _not_waiting.set(True)
-    try:
-        yield
-    finally:
-        _not_waiting.reset(token)
-
-
-def waits() -> bool:
-    """Whether kernels that are not loaded yet are waited for: everywhere but in the block of `without_waiting`."""
-    return not _not_waiting.get()
-
-
-def loaded() -> bool:
-    """Whether Numba is, which takes nearly all of the time."""
-    return "numba" in sys.modules

@@ -35,10 +35,11 @@ def _parallel(w: Array, gradient: Array, m: Array, v: Array, scalars: tuple[floa
 
 
 def adam(
-    w: Array, gradient: Array, m: Array, v: Array, beta_1: float, beta_2: float, rate: float, epsilon: float, t: int
+    w: Array, gradient: Array, m: Array, v: Array, betas: tuple[float, float], rate: float, epsilon: float, t: int
 ) -> None:
     """The t-th step of Adam: changes w and its running moments m and v in place. All have one shape."""
     # The corrections of m and v by 1 - beta^t, moved to where they are two numbers: end of section 2 of the paper.
+    beta_1, beta_2 = betas
     correction = math.sqrt(1 - beta_2**t)
     scalars = 1 - beta_1, 1 - beta_2, rate * correction / (1 - beta_1**t), epsilon * correction
     w, gradient, m, v = (np.reshape(array, -1, copy=False) for array in (w, np.ascontiguousarray(gradient), m, v))

@@ -73,10 +73,6 @@ class Layer:
         """A few words for the summary."""
         return type(self).__name__
 
-    def algorithm_name(self, input_shape: Shape, batch: int) -> str:
-        """By which of several algorithms a batch is computed; empty where there is no choice."""
-        return ""
-
     def remember(self, training: bool, *values: Any) -> None:
         """Keep values for `backward`, when training."""
         if training:

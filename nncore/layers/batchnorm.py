@@ -44,17 +44,16 @@ class BatchNorm(Layer):
         self.state = {"running_mean": np.zeros(channels, dtype), "running_variance": np.ones(channels, dtype)}
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        gamma, beta = self.parameters["gamma"], self.parameters["beta"]
         if not training:
-            scale = gamma / np.sqrt(self.state["running_variance"] + x.dtype.type(self.epsilon))
-            return x * scale + (beta - self.state["running_mean"] * scale)
+            scale, shift = self.scale_and_shift()
+            return x * scale + shift
         axes = tuple(range(x.ndim - 1))
         mean, variance = x.mean(axis=axes), x.var(axis=axes)
         inverse_deviation = 1 / np.sqrt(variance + x.dtype.type(self.epsilon))
         z = (x - mean) * inverse_deviation
         self.update_running(mean, variance, count=x.size // x.shape[-1])
         self.remember(training, z, inverse_deviation)
-        y: Array = gamma * z + beta
+        y: Array = self.parameters["gamma"] * z + self.parameters["beta"]
         return y
 
     def backward(self, dy: Array) -> Array:
@@ -64,6 +63,12 @@ class BatchNorm(Layer):
         dz = dy * self.parameters["gamma"]
         dx: Array = inverse_deviation * (dz - dz.mean(axis=axes) - z * (dz * z).mean(axis=axes))
         return dx
+
+    def scale_and_shift(self) -> tuple[Array, Array]:
+        """What the layer is at prediction time, y = x * scale + shift, both (C,)."""
+        deviation = np.sqrt(self.state["running_variance"] + self.parameters["gamma"].dtype.type(self.epsilon))
+        scale: Array = self.parameters["gamma"] / deviation
+        return scale, self.parameters["beta"] - self.state["running_mean"] * scale
 
     def update_running(self, mean: Array, variance: Array, count: int) -> None:
         """Take in the moments of one more batch, taken over so many numbers of each channel."""

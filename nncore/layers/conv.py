@@ -3,10 +3,9 @@
 from typing import Any
 
 from nncore.errors import OptionError, ShapeError
-from nncore.kernels.conv import choose as convolution
-from nncore.kernels.reference import output_size
 from nncore.layers.base import Layer, pair, positive, require_image
 from nncore.layers.initializers import check_initializer
+from nncore.layers.windows import col2im, im2col, output_size
 from nncore.types import Array, Padding, Pair, Shape
 
 
@@ -15,8 +14,9 @@ class Conv2D(Layer):
 
         y[n, i, j, f] = b[f] + sum over ky, kx, c of x[n, i*stride + ky, j*stride + kx, c] * w[ky, kx, c, f]
 
-    where x counts as zero in the padding. It is a dense layer that is applied to every window of the image, and the
-    im2col algorithm computes it just so: with the windows laid out as the rows of a matrix X and w as a matrix W,
+    where x counts as zero in the padding. (The kernel is not flipped: like every framework, we call this
+    cross-correlation a convolution.) It is a dense layer that is applied to every window of the image. With the windows
+    laid out as the rows of a matrix X (`im2col`) and w as a matrix W,
 
         Y = X W + b
 
@@ -26,10 +26,7 @@ class Conv2D(Layer):
 
         dW = X^T dY        dX = dY W^T        db = sum of the rows of dY
 
-    and dx is dX with each row added back onto its window (col2im).
-
-    `forward` and `backward` run the layer by itself, as `Sequential.forward` does. In training and prediction a `Plan`
-    (`nncore/network/plan.py`) computes it together with the layers that follow, where it can, and calls neither.
+    and dx is dX with each row added back onto its window (`col2im`).
 
     Args:
         filters: how many kernels, hence output channels.
@@ -40,7 +37,6 @@ class Conv2D(Layer):
             ((top, bottom), (left, right)).
         use_bias: whether there is b; without it, a BatchNorm that follows brings its own.
         initializer: "he" or "glorot".
-        algorithm: "auto", or a name in `nncore.kernels.conv.choose.ALGORITHMS`.
 
     Source: Goodfellow, Bengio & Courville, "Deep Learning" (2016), section 9.1 and equations 9.8 to 9.13.
     """
@@ -53,7 +49,6 @@ class Conv2D(Layer):
         padding: str | int | Pair | Padding = "valid",
         use_bias: bool = True,
         initializer: str = "he",
-        algorithm: str = "auto",
     ) -> None:
         super().__init__()
         self.filters = positive("Conv2D", "filters", filters)
@@ -62,33 +57,27 @@ class Conv2D(Layer):
         self.padding = _check_padding(padding)
         self.use_bias = use_bias
         self.initializer = check_initializer(initializer)
-        self.algorithm = convolution.check_algorithm(algorithm, self.kernel_size, self.stride)
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        w = self.parameters["kernel"]
-        y = self.algorithm_for(x.shape).forward(x, w, self.stride, self.padding_for(x.shape[1:3]))
+        padding = self.padding_for(x.shape[1:3])
+        columns = im2col(x, self.kernel_size, self.stride, padding)
+        y = columns @ self.parameters["kernel"].reshape(-1, self.filters)
         if self.use_bias:
             y += self.parameters["bias"]
         self.remember(training, x)
-        return y
+        return y.reshape(len(x), *output_size(x.shape[1:3], self.kernel_size, self.stride, padding), self.filters)
 
     def backward(self, dy: Array) -> Array:
         (x,) = self.recall()
-        w = self.parameters["kernel"]
-        dx, dw = self.algorithm_for(x.shape).backward(x, w, dy, self.stride, self.padding_for(x.shape[1:3]))
-        self.gradients["kernel"] = dw
+        w, padding = self.parameters["kernel"], self.padding_for(x.shape[1:3])
+        dy_rows = dy.reshape(-1, self.filters)
+        # The columns are computed again rather than kept: they take KH * KW times the memory of x.
+        columns = im2col(x, self.kernel_size, self.stride, padding)
+        self.gradients["kernel"] = (columns.T @ dy_rows).reshape(w.shape)
         if self.use_bias:
-            self.gradients["bias"] = dy.sum(axis=(0, 1, 2))
-        return dx
-
-    def algorithm_for(self, shape: Shape) -> convolution.Algorithm:
-        """How the convolution of a batch of this shape is computed."""
-        kernel_shape, padding = self.parameters["kernel"].shape, self.padding_for(shape[1:3])
-        return convolution.choose(self.algorithm, shape, kernel_shape, self.stride, padding)
-
-    def algorithm_name(self, input_shape: Shape, batch: int) -> str:
-        kernel_shape, padding = self.parameter_shapes(input_shape)["kernel"], self.padding_for(input_shape[:2])
-        return convolution.describe(self.algorithm, (batch, *input_shape), kernel_shape, self.stride, padding)
+            self.gradients["bias"] = dy_rows.sum(axis=0)
+        dcolumns = dy_rows @ w.reshape(-1, self.filters).T
+        return col2im(dcolumns, x.shape, self.kernel_size, self.stride, padding)
 
     def padding_for(self, size: Shape) -> Padding:
         """The padding in pixels, ((top, bottom), (left, right)), for an image of (height, width)."""
@@ -131,7 +120,6 @@ class Conv2D(Layer):
             "padding": self.padding,
             "use_bias": self.use_bias,
             "initializer": self.initializer,
-            "algorithm": self.algorithm,
         }
 
     def describe(self) -> str:

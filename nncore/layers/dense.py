@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from nncore import kernels
 from nncore.errors import ShapeError
 from nncore.layers.base import Layer, positive
 from nncore.layers.initializers import check_initializer
@@ -28,7 +27,7 @@ class Dense(Layer):
         self.initializer = check_initializer(initializer)
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        y = kernels.matmul(x, self.parameters["kernel"])
+        y: Array = x @ self.parameters["kernel"]
         if self.use_bias:
             y += self.parameters["bias"]
         self.remember(training, x)
@@ -36,10 +35,11 @@ class Dense(Layer):
 
     def backward(self, dy: Array) -> Array:
         (x,) = self.recall()
-        self.gradients["kernel"] = kernels.matmul(x.T, dy)
+        self.gradients["kernel"] = x.T @ dy
         if self.use_bias:
             self.gradients["bias"] = dy.sum(axis=0)
-        return kernels.matmul(dy, self.parameters["kernel"].T)
+        dx: Array = dy @ self.parameters["kernel"].T
+        return dx
 
     def output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:

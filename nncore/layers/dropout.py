@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nncore import kernels
 from nncore.errors import OptionError
 from nncore.layers.base import Layer
 from nncore.types import Array, Mask, Shape
@@ -37,26 +36,38 @@ class Dropout(Layer):
     def forward(self, x: Array, training: bool = False) -> Array:
         if not training:
             return x
-        kept, factor = self.draw(x.shape)
-        scale = x.dtype.type(factor)
+        kept, scale = bernoulli(x.shape, 1 - self.rate, self.next_key()), x.dtype.type(1 / (1 - self.rate))
         self.remember(training, kept, scale)
         y: Array = x * kept * scale
         return y
-
-    def draw(self, shape: Shape) -> tuple[Mask, float]:
-        """The next mask, and what to multiply with what is kept."""
-        seed, count = (int(number) for number in self.state["seed_and_count"])
-        self.state["seed_and_count"][1] += np.uint64(1)
-        # Keys that differ by a multiple of 2**40 have no number in common within 2**40 of counting.
-        return kernels.bernoulli(shape, 1 - self.rate, (seed + (count << 40)) % 2**64), 1 / (1 - self.rate)
 
     def backward(self, dy: Array) -> Array:
         kept, scale = self.recall()
         dx: Array = dy * kept * scale
         return dx
 
+    def next_key(self) -> int:
+        """The key of the next mask, and one more in the count."""
+        seed, count = (int(number) for number in self.state["seed_and_count"])
+        self.state["seed_and_count"][1] += np.uint64(1)
+        # Keys that differ by a multiple of 2**40 have no number in common within 2**40 of counting.
+        return (seed + (count << 40)) % 2**64
+
     def config(self) -> dict[str, Any]:
         return {"rate": self.rate}
 
     def describe(self) -> str:
         return f"Dropout {self.rate:g}"
+
+
+def bernoulli(shape: Shape, probability: float, key: int) -> Mask:
+    """Independent booleans, True with the given probability: number i is a hash of (key, i) and nothing else.
+
+    The hash is SplitMix64 (Steele, Lea & Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014), of
+    which the upper 32 bits are compared with the probability. key: any integer below 2**64.
+    """
+    z = np.uint64(key) + np.arange(1, np.prod(shape, dtype=int) + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = (z ^ (z >> np.uint64(31))) >> np.uint64(32)
+    return (z < np.uint64(round(probability * 2**32))).reshape(shape)

@@ -1,13 +1,13 @@
 """Pooling: an image is made smaller by keeping one number of each window."""
 
+import math
 from typing import Any
 
 import numpy as np
 
-from nncore import kernels
 from nncore.errors import ShapeError
-from nncore.kernels.reference import output_size
 from nncore.layers.base import Layer, pair, require_image
+from nncore.layers.windows import output_size, window_slices
 from nncore.types import Array, Pair, Shape
 
 
@@ -29,7 +29,7 @@ class _Pool2D(Layer):
     def output_shape(self, input_shape: Shape) -> Shape:
         require_image(self, input_shape)
         height, width, channels = input_shape
-        size = output_size((height, width), self.pool_size, self.stride, ((0, 0), (0, 0)))
+        size = output_size((height, width), self.pool_size, self.stride)
         if min(size) < 1:
             raise ShapeError(
                 f"{self.describe()} does not fit its input {input_shape}: the window {self.pool_size} "
@@ -54,13 +54,22 @@ class MaxPool2D(_Pool2D):
     """
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        y, winners = kernels.max_pool(x, self.pool_size, self.stride)
+        size = output_size(x.shape[1:3], self.pool_size, self.stride)
+        y = np.full((len(x), *size, x.shape[3]), -np.inf, x.dtype)
+        winners = np.zeros(y.shape, np.int32)  # the winner's place in its window, counted in reading order
+        for place, (ky, kx) in enumerate(np.ndindex(*self.pool_size)):
+            pixel = x[window_slices(ky, kx, size, self.stride)]
+            larger = (pixel > y) | np.isnan(pixel)  # a NaN must show, not vanish
+            y[larger], winners[larger] = pixel[larger], place
         self.remember(training, winners, x.shape)
         return y
 
     def backward(self, dy: Array) -> Array:
         winners, x_shape = self.recall()
-        return kernels.max_pool_backward(dy, winners, x_shape, self.pool_size, self.stride)
+        dx = np.zeros(x_shape, dy.dtype)
+        for place, (ky, kx) in enumerate(np.ndindex(*self.pool_size)):
+            dx[window_slices(ky, kx, dy.shape[1:3], self.stride)] += dy * (winners == place)
+        return dx
 
 
 class AvgPool2D(_Pool2D):
@@ -70,12 +79,20 @@ class AvgPool2D(_Pool2D):
     """
 
     def forward(self, x: Array, training: bool = False) -> Array:
+        size = output_size(x.shape[1:3], self.pool_size, self.stride)
+        y = np.zeros((len(x), *size, x.shape[3]), x.dtype)
+        for ky, kx in np.ndindex(*self.pool_size):
+            y += x[window_slices(ky, kx, size, self.stride)]
         self.remember(training, x.shape)
-        return kernels.avg_pool(x, self.pool_size, self.stride)
+        y /= math.prod(self.pool_size)
+        return y
 
     def backward(self, dy: Array) -> Array:
         (x_shape,) = self.recall()
-        return kernels.avg_pool_backward(dy, x_shape, self.pool_size, self.stride)
+        dx, share = np.zeros(x_shape, dy.dtype), dy / dy.dtype.type(math.prod(self.pool_size))
+        for ky, kx in np.ndindex(*self.pool_size):
+            dx[window_slices(ky, kx, dy.shape[1:3], self.stride)] += share
+        return dx
 
 
 class GlobalAvgPool2D(Layer):

@@ -13,13 +13,13 @@ def reference(seed: int = 0, dtype: DTypeLike = np.float32, conv: str = "auto") 
     """The network people learn from: three convolutions, two dense layers, 1,044,106 parameters."""
     return Sequential(
         [
-            Conv2D(64, 3, algorithm=conv),
+            Conv2D(64, 3),
             ReLU(),
-            Conv2D(128, 3, algorithm=conv),
+            Conv2D(128, 3),
             ReLU(),
             MaxPool2D(2),
             Dropout(0.25),
-            Conv2D(128, 3, algorithm=conv),
+            Conv2D(128, 3),
             ReLU(),
             MaxPool2D(2),
             Dropout(0.25),
@@ -32,6 +32,7 @@ def reference(seed: int = 0, dtype: DTypeLike = np.float32, conv: str = "auto") 
         input_shape=(28, 28, 1),
         seed=seed,
         dtype=dtype,
+        conv=conv,
     )
 
 
@@ -39,10 +40,10 @@ def compact(seed: int = 0, dtype: DTypeLike = np.float32, conv: str = "auto") ->
     """A tenth of the reference network in parameters and in work, for quick runs."""
     return Sequential(
         [
-            Conv2D(16, 3, algorithm=conv),
+            Conv2D(16, 3),
             ReLU(),
             MaxPool2D(2),
-            Conv2D(32, 3, algorithm=conv),
+            Conv2D(32, 3),
             ReLU(),
             MaxPool2D(2),
             Flatten(),
@@ -54,6 +55,7 @@ def compact(seed: int = 0, dtype: DTypeLike = np.float32, conv: str = "auto") ->
         input_shape=(28, 28, 1),
         seed=seed,
         dtype=dtype,
+        conv=conv,
     )
 
 
@@ -62,10 +64,10 @@ def recogniser(seed: int = 0, dtype: DTypeLike = np.float32, conv: str = "auto")
     layers: list[Layer] = []
     for filters, padding, dropped in ((48, "valid", 0.15), (96, "same", 0.15), (160, "same", 0.4)):
         for _ in range(2):
-            layers += [Conv2D(filters, 3, padding=padding, use_bias=False, algorithm=conv), BatchNorm(), ReLU()]
+            layers += [Conv2D(filters, 3, padding=padding, use_bias=False), BatchNorm(), ReLU()]
         layers += [MaxPool2D(2), Dropout(dropped)]
     layers += [Flatten(), Dense(11, initializer="glorot")]
-    return Sequential(layers, input_shape=(28, 28, 1), seed=seed, dtype=dtype)
+    return Sequential(layers, input_shape=(28, 28, 1), seed=seed, dtype=dtype, conv=conv)
 
 
 MODELS: dict[str, Callable[..., Sequential]] = {

@@ -11,16 +11,14 @@ from numpy.typing import DTypeLike
 
 from nncore import kernels
 from nncore.errors import NNCoreError, OptionError, ShapeError, WeightsError
-from nncore.layers import LAYERS, Layer
+from nncore.layers import LAYERS, Conv2D, Layer
 from nncore.layers.base import positive
-from nncore.network import weights
-from nncore.network.plan import Plan
+from nncore.network import summary, weights
+from nncore.network.fusion import fuse, fuse_frozen
 from nncore.types import Array, Shape
 
 FORMAT, VERSION = "nncore network", 1
-BATCH = 128  # examples that are predicted at a time, and for which `summary` tells the algorithms
-MANY = 32  # examples, for which convolutions are computed as for any larger number
-WHILE_LOADING = 10e9  # FLOPs that NumPy's part of `predict` manages in the time in which the kernels would be loaded
+BATCH_SIZE = 128  # examples that are predicted at a time
 
 
 class Sequential:
@@ -30,11 +28,20 @@ class Sequential:
         logits = network.forward(x, training=True)     # x (N, 28, 28, 1) -> (N, 10)
         network.backward(dlogits)                      # fills the layers' gradients
 
+    It runs its layers in fused `steps` (`nncore/network/fusion.py`). The numbers are those of a loop over the layers,
+    up to rounding:
+
+        for layer in network.layers:
+            x = layer.forward(x, training=True)
+        for layer in reversed(network.layers):
+            dy = layer.backward(dy)
+
     Args:
         layers: the layers, each used once.
         input_shape: of one example, (height, width, channels) or (inputs,).
         seed: of the initial weights and of dropout. None: all weights are zero, to be overwritten by those of a file.
         dtype: float32 for training, float64 to check gradients.
+        conv: how convolutions are computed: "auto", the quickest way for each, or one of `fusion.CONVOLUTIONS`.
 
     Attributes:
         made_by: how a loaded network was trained, as `save` was told.
@@ -44,7 +51,12 @@ class Sequential:
     """
 
     def __init__(
-        self, layers: Sequence[Layer], input_shape: Shape, seed: int | None = 0, dtype: DTypeLike = np.float32
+        self,
+        layers: Sequence[Layer],
+        input_shape: Shape,
+        seed: int | None = 0,
+        dtype: DTypeLike = np.float32,
+        conv: str = "auto",
     ) -> None:
         self.layers = list(layers)
         self.input_shape = tuple(positive("Sequential", "each length of input_shape", length) for length in input_shape)
@@ -53,10 +65,10 @@ class Sequential:
         if len(set(map(id, self.layers))) < len(self.layers):
             raise OptionError("Sequential: a layer is used twice; make one for each place")
         self.dtype = np.dtype(dtype)
+        self.conv = conv
         self.names = layer_names(self.layers)
         self.shapes = layer_shapes(self.layers, self.input_shape)
         self.made_by: dict[str, Any] = {}
-        self._without_kernels = 0  # FLOPs
         self._frozen = False
         rng = None if seed is None else np.random.default_rng(seed)
         for layer, shape in zip(self.layers, self.shapes, strict=False):
@@ -67,12 +79,22 @@ class Sequential:
         """The shape of one example's output."""
         return self.shapes[-1]
 
+    @functools.cached_property
+    def steps(self) -> list[Layer]:
+        """What runs: the layers, fused where they can be."""
+        return (fuse_frozen if self._frozen else fuse)(self.layers, self.shapes, self.conv)
+
     def forward(self, x: Array, training: bool = False) -> Array:
-        """The output of the last layer, (N, *output_shape), for a batch x (N, *input_shape)."""
+        """The output of the last layer, (N, *output_shape), for a batch x (N, *input_shape).
+
+        Without `training` it changes nothing, so several threads may predict with one network at once.
+        """
+        if training and self._frozen:
+            raise OptionError("a frozen network only predicts: load or build another one to train it")
         x = self.batch(x)
         with kernels.turn():
-            for layer in self.layers:
-                x = layer.forward(x, training)
+            for step in self.steps:
+                x = step.forward(x, training)
         return x
 
     def batch(self, x: Array) -> Array:
@@ -82,40 +104,25 @@ class Sequential:
             raise ShapeError(f"the network takes batches ({expected}), but was given {x.shape}")
         return np.ascontiguousarray(x, self.dtype)
 
-    def backward(self, dy: Array) -> Array:
-        """dL/dx from dL/dy of the last forward(x, training=True): the chain rule, from the last layer to the first."""
-        with kernels.turn():
-            for layer in reversed(self.layers):
-                dy = layer.backward(dy)
-        return dy
+    def backward(self, dy: Array) -> None:
+        """Fill the gradients of all parameters, from dL/dy of the last forward(x, training=True).
 
-    def predict(self, x: Array, batch_size: int = BATCH) -> Array:
-        """The output for any number of examples, worked off in batches: needs the memory of one batch.
-
-        In blocks of layers, see `nncore.network.plan`: faster than `forward`, the same numbers up to rounding. Changes
-        neither parameters nor state, so several threads may predict at once.
-
-        To load Numba and the kernels takes longer than the first few predictions take without. So as long as nothing
-        has loaded them, and until it has predicted for WHILE_LOADING, a network makes do with NumPy.
+        This is the chain rule, from the last step to the first. Training needs no dL/dx; the loop over layers gives it.
         """
+        with kernels.turn():
+            for step in reversed(self.steps):
+                dy = step.backward(dy)
+
+    def predict(self, x: Array, batch_size: int = BATCH_SIZE) -> Array:
+        """The output for any number of examples, computed in batches: needs the memory of one batch."""
         positive("predict", "batch_size", batch_size)
         y = np.empty((len(x), *self.output_shape), self.dtype)
-        if self._has_time(len(x)):
-            with kernels.without_waiting():
-                for start in range(0, len(x), batch_size):
-                    y[start : start + batch_size] = self.forward(x[start : start + batch_size])
-        else:
-            for start in range(0, len(x), batch_size):
-                y[start : start + batch_size] = self.plan.forward(x[start : start + batch_size])
+        for start in range(0, len(x), batch_size):
+            y[start : start + batch_size] = self.forward(x[start : start + batch_size])
         return y
 
-    @functools.cached_property
-    def plan(self) -> Plan:
-        """The network in blocks."""
-        return Plan(self, self._frozen)
-
     def freeze(self) -> None:
-        """For a network that only predicts from now on: its weights are made ready once for all.
+        """For a network that only predicts from now on: prepare the weights once.
 
         One example takes half the time then, and batch normalisation none at all after a convolution or a dense layer.
         Parameters and state become read-only: NumPy raises ValueError where one is to be changed.
@@ -123,22 +130,18 @@ class Sequential:
         for array in [*self.parameters().values(), *self.state().values()]:
             array.flags.writeable = False
         self._frozen = True
-        vars(self).pop("plan", None)  # the next prediction makes another
+        vars(self).pop("steps", None)  # they are made anew when they are next needed
 
-    def _has_time(self, examples: int) -> bool:
-        """Whether to predict so many without the kernels; depends on what was asked for before, not on a clock."""
-        if kernels.loaded():
-            return False
-        self._without_kernels += examples * self.flops()
-        return self._without_kernels < WHILE_LOADING
+    def algorithms(self, batch_size: int = BATCH_SIZE) -> dict[str, str]:
+        """How each convolution of so many examples is computed, by the layer's name: "direct", "winograd F(6, 3)"."""
+        chosen = self._algorithms(batch_size)
+        return {name: chosen[layer] for name, layer in zip(self.names, self.layers, strict=True) if layer in chosen}
 
-    def warm_up(self) -> None:
-        """Predict for one example and for many, which may be computed in different ways: Numba compiles both now.
-
-        (`nncore.training.warmup` says meanwhile what it is compiling, and does so for training, too.)
-        """
-        for count in (1, MANY):
-            self.plan.forward(np.zeros((count, *self.input_shape), self.dtype))
+    def _algorithms(self, batch_size: int) -> dict[Layer, str]:
+        chosen: dict[Layer, str] = {layer: "im2col" for layer in self.layers if isinstance(layer, Conv2D)}
+        for step in self.steps:
+            chosen.update(getattr(step, "algorithms", lambda batch_size: {})(batch_size))
+        return chosen
 
     def parameters(self) -> dict[str, Array]:
         """Every learned array by name, "conv2d_1.kernel" for instance: the arrays themselves, no copies."""
@@ -193,40 +196,20 @@ class Sequential:
         weights.write(path, {**self.parameters(), **self.state()}, description)
 
     @classmethod
-    def load(cls, path: str | Path) -> "Sequential":
-        """The network a file holds. WeightsError, naming the file and the reason, if it is not one."""
+    def load(cls, path: str | Path, conv: str = "auto") -> "Sequential":
+        """The network that a file holds. WeightsError, naming the file and the reason, if it is not one."""
         with weights.Reader(path) as file:
             try:
                 network = _build(file.metadata, file.shapes)
+                network.conv = conv
                 network.assign(file.arrays())
             except NNCoreError as error:
                 raise WeightsError(f"{path} cannot be used: {error}") from None
         return network
 
     def summary(self) -> str:
-        """A table: what each layer is, the shape it puts out, its parameters and its work for one example.
-
-        And by which algorithm a batch of BATCH is computed on this machine, where there are several.
-        """
-        rows = [
-            ("layer", "output shape", "parameters", "MFLOP", f"algorithm at batch {BATCH}"),
-            ("input", str(self.input_shape), "", "", ""),
-        ]
-        for layer, before, after in zip(self.layers, self.shapes, self.shapes[1:], strict=False):
-            if layer.is_activation and len(rows) > 2:
-                rows[-1] = (f"{rows[-1][0]} + {layer.describe()}", *rows[-1][1:])
-                continue
-            count, flops = sum(array.size for array in layer.parameters.values()), layer.flops(before)
-            work, algorithm = f"{flops / 1e6:.2f}" if flops else "", layer.algorithm_name(before, BATCH)
-            rows.append((layer.describe(), str(after), f"{count:,}", work, algorithm))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, "<<>><", widths, strict=True)).rstrip()
-            for row in rows
-        ]
-        rule = "-" * max(map(len, lines))
-        total = f"{self.count_parameters():,} parameters, {self.flops() / 1e6:.1f} MFLOP forward for one example"
-        return "\n".join([lines[0], rule, *lines[1:], rule, total])
+        """A table: what each layer is, the shape that it returns, its parameters and its work for one example."""
+        return summary.table(self.layers, self.shapes, self._algorithms(BATCH_SIZE), BATCH_SIZE)
 
     def count_parameters(self) -> int:
         """How many numbers training changes."""
@@ -290,6 +273,7 @@ def _build(metadata: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Sequenti
 
 
 def _layer(type: str, **config: Any) -> Layer:
+    config.pop("algorithm", None)  # older files say by which algorithm a convolution is to be computed
     if type not in LAYERS:
         raise WeightsError(f"it has a layer {type!r}, which this nncore does not know")
     return LAYERS[type](**config)

@@ -10,12 +10,11 @@ import numpy as np
 from nncore.data.dataset import network_input
 from nncore.errors import TrainingError
 from nncore.losses import SoftmaxCrossEntropy
-from nncore.network.plan import Plan
 from nncore.network.sequential import Sequential
 from nncore.types import Array, Bytes
 
 
-def evaluate(network: Sequential | Plan, images: Bytes, labels: Bytes) -> tuple[float, float, Array]:
+def evaluate(network: Sequential, images: Bytes, labels: Bytes) -> tuple[float, float, Array]:
     """Mean loss, accuracy and logits (N, 10) of the network on images (N, 28, 28), dropout off."""
     logits = network.predict(network_input(images))
     loss = SoftmaxCrossEntropy().forward(logits, labels)

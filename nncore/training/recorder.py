@@ -25,7 +25,7 @@ from nncore.errors import NNCoreError, WeightsError
 from nncore.files import atomic_write
 from nncore.layers.activations import softmax
 from nncore.network import weights
-from nncore.network.plan import Plan
+from nncore.network.sequential import Sequential
 from nncore.training.metrics import confusion_matrix
 from nncore.training.run import COLUMNS, Progress
 from nncore.types import Array, Bytes, Integers
@@ -55,7 +55,7 @@ class Recorder:
     """
 
     def __init__(
-        self, folder: Path, plan: Plan, progress: Progress, images: Bytes, labels: Bytes, steps: int, epochs: int
+        self, folder: Path, plan: Sequential, progress: Progress, images: Bytes, labels: Bytes, steps: int, epochs: int
     ) -> None:
         self._folder, self._plan, self._progress = folder, plan, progress
         self._images, self._labels = images, labels
@@ -132,7 +132,7 @@ class Recorder:
         arrays: weights.Arrays = {"probabilities": softmax(logits.astype(np.float32))}
         if confusion is not None:
             arrays["confusion"] = confusion
-        kernel = self._plan.network.layers[0].parameters.get("kernel")
+        kernel = self._plan.layers[0].parameters.get("kernel")
         if kernel is not None and kernel.ndim == 4:
             arrays["filters"] = kernel
         weights.write(_snapshot(self._folder, epoch), arrays, {"epoch": epoch})

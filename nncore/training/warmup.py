@@ -7,10 +7,11 @@ import numpy as np
 from tqdm import tqdm
 
 from nncore.data.augment import augment, augmentation
-from nncore.network.blocks import Step
-from nncore.network.sequential import MANY, Sequential
+from nncore.layers import Layer
+from nncore.network.sequential import Sequential
 from nncore.optimizers import Optimizer
 
+MANY = 32  # examples, for which convolutions are computed as for any larger number
 NO_NUMBA = "Numba is missing or switched off (NUMBA_DISABLE_JIT): NumPy computes, slower"
 
 
@@ -29,7 +30,7 @@ def _runs(network: Sequential, optimizer: Optimizer | None, mode: str) -> Iterat
     """Run every step of the network's plan, forward and backward, having said which is next."""
     if not optimizer:
         network.freeze()  # as readers of digits do
-    steps = network.plan.steps
+    steps = network.steps
     for count, training in ((MANY, False), (MANY, True)) if optimizer else ((1, False), (MANY, False)):
         x = np.zeros((count, *network.input_shape), network.dtype)
         for step in steps:
@@ -46,5 +47,5 @@ def _runs(network: Sequential, optimizer: Optimizer | None, mode: str) -> Iterat
         augment(np.zeros((MANY, *network.input_shape[:2]), np.uint8), 0, 0, distortion)
 
 
-def _name(step: Step) -> str:
-    return " + ".join(layer.describe() for layer in getattr(step, "layers", [step]))
+def _name(step: Layer) -> str:
+    return step.describe()

@@ -11,9 +11,9 @@ A network of 30,000 parameters trained on 60,000 of these and on nothing else, 4
 
 import numpy as np
 
-from nncore import kernels
 from nncore.data.strokes.skeletons import Skeletons, skeletons
 from nncore.errors import OptionError
+from nncore.kernels import accelerated
 from nncore.types import Array, Bytes, Integers
 
 SIZE, BOX = 28, 20  # pixels: the image, and the square that the ink just fits
@@ -48,7 +48,7 @@ def _block(rng: np.random.Generator, count: int) -> tuple[Bytes, Bytes]:
     softness = rng.uniform(0.8, 1.5, BLOCK)
     tone = rng.uniform(0.92, 1.18, (BLOCK, 1, 1))  # the ink of some pens does not quite cover, that of others floods
     grain = rng.normal(1, 0.02, (BLOCK, BOX, BOX))
-    ink = kernels.draw_strokes(points[:count], radius[:count], softness[:count], BOX)
+    ink = draw_strokes(points[:count], radius[:count], softness[:count], BOX)
     grey = np.minimum(ink * tone[:count] * grain[:count], 1)
     grey *= 255 / grey.max((1, 2), keepdims=True)  # as in MNIST, the darkest pixel is black
     return _place(np.rint(grey).astype(np.uint8)), labels[:count].astype(np.uint8)
@@ -127,3 +127,26 @@ def _place(ink: Bytes) -> Bytes:
     )
     images[np.arange(n)[:, None, None], top[:, :, None], left[:, None, :]] = ink
     return images
+
+
+@accelerated("images")
+def draw_strokes(points: Array, radius: Array, softness: Array, size: int) -> Array:
+    """Ink from 0 to 1 of paths drawn with a soft round pen, float32 (N, size, size).
+
+    points: (N, P, 2), x to the right and y down in pixels, pixel (row i, column j) having its centre at
+    (j + 0.5, i + 0.5); radius of the pen: (N, P) in pixels, changing evenly from point to point, and 0 where the pen is
+    lifted: a segment with a 0 at either end is not drawn; softness: (N,), the pixels over which the edge fades.
+    At distance d from a segment the ink is 0.5 + (radius - d) / softness, clipped to 0..1; the darkest segment counts.
+    """
+    ink = np.zeros((len(points), size, size), np.float32)
+    centre = np.arange(size) + 0.5
+    pixels = np.stack(np.meshgrid(centre, centre), axis=-1)
+    for n in range(len(points)):
+        for start, end, r0, r1 in zip(points[n], points[n, 1:], radius[n], radius[n, 1:], strict=False):
+            if r0 > 0 and r1 > 0:
+                along = end - start
+                length2 = along @ along
+                t = np.clip((pixels - start) @ along / length2, 0, 1) if length2 > 0 else np.zeros((size, size))
+                distance = np.linalg.norm(pixels - start - t[..., None] * along, axis=-1)
+                ink[n] = np.maximum(ink[n], np.clip(0.5 + (r0 + t * (r1 - r0) - distance) / softness[n], 0, 1))
+    return ink

@@ -13,8 +13,8 @@ from llvmlite import ir
 
 from nncore.kernels.conv.direct import pad
 from nncore.kernels.conv.tiles import Opener, Place, positive, relu
-from nncore.kernels.reference import output_size
 from nncore.kernels.simd.vector import INDEX, VECTOR_BYTES, Vector, Window, conform, loop, splat
+from nncore.layers.windows import output_size
 from nncore.types import Array, Padding, Shape
 
 OVERHANG = 8

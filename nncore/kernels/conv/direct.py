@@ -22,9 +22,9 @@ from numpy.typing import DTypeLike
 
 from nncore.kernels.cache import CACHE
 from nncore.kernels.conv.columns import col2im
-from nncore.kernels.reference import output_size
 from nncore.kernels.simd.product import multiply, multiply_add
 from nncore.kernels.simd.vector import ROWS, VECTOR_BYTES, VECTORS, Constant, conform
+from nncore.layers.windows import output_size
 from nncore.types import Array, Integers, Padding, Pair, Shape
 
 Walk = tuple[int, int, int, int]  # outer count, outer step, inner count, inner step: see `product`

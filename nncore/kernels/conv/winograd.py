@@ -36,8 +36,8 @@ from nncore.kernels.conv.passes import (
 )
 from nncore.kernels.conv.tiles import Activated, Pooled, Rectified, Transform, Unpooled
 from nncore.kernels.conv.transforms import POINTS, cook_toom, transpose
-from nncore.kernels.reference import output_size
 from nncore.kernels.simd.vector import ROWS, VECTOR_BYTES, VECTORS, Constant, conform, empty
+from nncore.layers.windows import output_size
 from nncore.types import Array, Integers, Mask, Padding, Pair, Shape
 
 BLOCK_WIDTH = VECTORS * VECTOR_BYTES  # of a block of `product`, in bytes
