@@ -30,6 +30,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from nncore import kernels, layers
 from nncore.errors import OptionError, ShapeError
@@ -264,12 +265,12 @@ def check(subject: str, seed: int = 0) -> list[Check]:
     raise OptionError(f"cannot check {subject!r}: choose among {', '.join(SUBJECTS)}")
 
 
-def fused_networks() -> dict[str, Sequential]:
+def fused_networks(dtype: DTypeLike = np.float64) -> dict[str, Sequential]:
     """A network for each of FUSED_CASES, after a layer that changes nothing, and for each of FUSED_BEGINNINGS."""
     able = kernels.available()
     networks = {}
     for begins, cases in ((False, FUSED_CASES), (True, FUSED_BEGINNINGS)):
         for case, (make, shape, conv) in cases.items():
             before = [] if begins else [layers.LeakyReLU(1.0)]
-            networks[case] = Sequential([*before, *make()], shape, 0, np.float64, conv if able else "auto")
+            networks[case] = Sequential([*before, *make()], shape, 0, dtype, conv if able else "auto")
     return networks

@@ -61,11 +61,11 @@ FUSED_CASES: dict[str, tuple[Callable[[], list[Layer]], Shape, str]] = {
     "BatchNorm + ReLU": (lambda: [layers.BatchNorm(), layers.ReLU()], (3, 4, 5), "auto"),
     "Conv2D + ReLU, direct": (lambda: _conv(5, 3, stride=2, padding=1), (7, 6, 3), "direct"),
     "Conv2D + ReLU, im2col": (lambda: _conv(5, 3, padding="same"), (7, 6, 3), "im2col"),
-    "Conv2D + ReLU, winograd": (lambda: _conv(5, 3, padding="same", use_bias=False), (7, 6, 3), "winograd"),
-    "Conv2D + ReLU + MaxPool2D": (lambda: [*_conv(5, 5, padding=2), layers.MaxPool2D(2)], (9, 8, 3), "winograd"),
+    "Conv2D + ReLU, winograd": (lambda: _conv(5, 3, padding="same", use_bias=False), (11, 12, 3), "winograd"),
+    "Conv2D + ReLU + MaxPool2D": (lambda: [*_conv(5, 3, padding=1), layers.MaxPool2D(2)], (11, 12, 3), "winograd"),
     "Conv2D + ReLU + MaxPool2D + Dropout": (
         lambda: [*_conv(5, 3), layers.MaxPool2D(2), layers.Dropout(0.3)],
-        (12, 13, 3),
+        (12, 12, 3),
         "winograd",
     ),
 }
@@ -80,15 +80,15 @@ FUSED_BEGINNINGS: dict[str, tuple[Callable[[], list[Layer]], Shape, str]] = {
         (9, 8, 2),
         "auto",
     ),
-    "two Conv2D + ReLU": (lambda: [*_conv(24, 3), *_conv(24, 3, padding="same")], (9, 8, 1), "auto"),
+    "two Conv2D + ReLU": (lambda: [*_conv(24, 3), *_conv(24, 3, padding="same")], (13, 14, 1), "auto"),
     "two Conv2D + ReLU, MaxPool2D": (
         lambda: [*_conv(24, 3, padding=1), *_conv(24, 3), layers.MaxPool2D(2)],
-        (9, 8, 2),
+        (12, 13, 2),
         "auto",
     ),
     "two Conv2D + ReLU, MaxPool2D, Dropout": (
         lambda: [*_conv(24, 3), *_conv(24, 3), layers.MaxPool2D(2), layers.Dropout(0.3)],
-        (14, 14, 1),
+        (16, 16, 1),
         "auto",
     ),
 }

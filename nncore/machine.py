@@ -8,8 +8,8 @@ And the C library hands large arrays back to the system as soon as they are free
 by the kernel, a moment later: another fifth of a training step.
 
 `configure_threads_and_malloc` turns both habits off, for the whole process. Libraries read such settings when they are
-loaded, so the programs of this project (`train_scratch.py`, `python -m nncore`, `python -m webdemo`) call it before they
-import NumPy. Your own program may do the same; `import nncore` does not.
+loaded, so the programs of this project (`train_scratch.py`, `python -m nncore`, `python -m webdemo`) call it before
+they import NumPy. Your own program may do the same; `import nncore` does not.
 """
 
 import ctypes
@@ -24,7 +24,10 @@ LARGE_BYTES = 4 * 2**20
 
 
 def configure_threads_and_malloc() -> None:
-    """Before NumPy is imported: let idle threads sleep, unless the user's environment says otherwise; keep freed memory for the next array."""
+    """Let idle threads sleep and keep freed memory for the next array. To be called before NumPy is imported.
+
+    What the user's environment says about threads stays.
+    """
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # 2**4 clock ticks
     if os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE") == "PASSIVE":
         # A sleeping thread takes 60 us to wake, which a training step would wait for twenty times: some 0.2 ms awake

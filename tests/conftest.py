@@ -11,8 +11,9 @@ SEED = int(os.environ.get("NNCORE_TEST_SEED", np.random.SeedSequence().entropy %
 
 
 def pytest_report_header() -> str:
-    # To ask for NUMBA is to load it: tests are of the kernels, and not of what stands in while there are none.
-    return f"random cases: NNCORE_TEST_SEED={SEED} repeats them; kernels by {'Numba' if kernels.NUMBA else 'NumPy'}"
+    return (
+        f"random cases: NNCORE_TEST_SEED={SEED} repeats them; kernels by {'Numba' if kernels.available() else 'NumPy'}"
+    )
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def in_a_new_process(program, **environment):
     return json.loads(done.stdout)
 
 
-SETTLED = """
+CONFIGURED = """
 import json, os, sys
 seen = {}
 class Watch:
@@ -39,24 +39,28 @@ class Watch:
         if name in ("numpy", "numba") and name not in seen:
             seen[name] = [os.environ.get(n) for n in ("OPENBLAS_THREAD_TIMEOUT", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")]
 sys.meta_path.insert(0, Watch())
-import nncore
-nncore.kernels.max_pool
+from nncore.machine import configure_threads_and_malloc
+assert not seen
+configure_threads_and_malloc()
+from nncore.kernels import available
+available()
 print(json.dumps(seen))
 """
 
 
 def test_threads_are_told_to_sleep_before_there_are_any():
-    assert in_a_new_process(SETTLED) == {name: ["4", "PASSIVE", "10000"] for name in ("numpy", "numba")}
+    assert in_a_new_process(CONFIGURED) == {name: ["4", "PASSIVE", "10000"] for name in ("numpy", "numba")}
 
 
 def test_what_the_user_has_said_of_threads_stays():
-    seen = in_a_new_process(SETTLED, OPENBLAS_THREAD_TIMEOUT="26", OMP_WAIT_POLICY="ACTIVE")
+    seen = in_a_new_process(CONFIGURED, OPENBLAS_THREAD_TIMEOUT="26", OMP_WAIT_POLICY="ACTIVE")
     assert seen == {name: ["26", "ACTIVE", None] for name in ("numpy", "numba")}
 
 
 FAULTS = """
 import resource
-import nncore
+from nncore.machine import configure_threads_and_malloc
+configure_threads_and_malloc()
 import numpy as np
 np.ones(2**23).sum()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -72,10 +76,10 @@ def test_freed_memory_is_kept_for_the_next_array():
 
 
 LARGE = """
-import nncore
 from nncore import machine
+machine.configure_threads_and_malloc()
 import numpy as np
-machine.serve()
+machine.configure_malloc_for_serving()
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096
 before = resident()
@@ -93,10 +97,10 @@ def test_a_server_hands_large_arrays_back():
     assert after < 8 * 2**20
 
 
-def test_settling_does_without_mallopt(monkeypatch):
+def test_it_does_without_mallopt(monkeypatch):
     monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: object())  # as in musl
-    machine.settle()
-    machine.serve()
+    machine.configure_threads_and_malloc()
+    machine.configure_malloc_for_serving()
 
 
 @pytest.mark.parametrize(
@@ -110,7 +114,8 @@ def test_the_environment_says_how_many_threads_there_may_be(monkeypatch, chosen,
 @pytest.mark.parametrize("chosen", ["0", "-1", "many"])
 def test_numba_does_not_see_a_number_of_threads_that_it_cannot_have(chosen):
     pytest.importorskip("numba")
-    threads = "import nncore, numba; print(numba.config.NUMBA_NUM_THREADS)"
+    threads = "from nncore.machine import configure_threads_and_malloc as configure; configure()\n"
+    threads += "import numba; print(numba.config.NUMBA_NUM_THREADS)"
     assert in_a_new_process(threads, NUMBA_NUM_THREADS=chosen) == CORES
 
 

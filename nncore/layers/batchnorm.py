@@ -45,7 +45,7 @@ class BatchNorm(Layer):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         if not training:
-            scale, shift = self.scale_and_shift()
+            scale, shift = (array.astype(x.dtype) for array in self.scale_and_shift())
             return x * scale + shift
         axes = tuple(range(x.ndim - 1))
         mean, variance = x.mean(axis=axes), x.var(axis=axes)
@@ -65,10 +65,11 @@ class BatchNorm(Layer):
         return dx
 
     def scale_and_shift(self) -> tuple[Array, Array]:
-        """What the layer is at prediction time, y = x * scale + shift, both (C,)."""
-        deviation = np.sqrt(self.state["running_variance"] + self.parameters["gamma"].dtype.type(self.epsilon))
-        scale: Array = self.parameters["gamma"] / deviation
-        return scale, self.parameters["beta"] - self.state["running_mean"] * scale
+        """What the layer is at prediction time, y = x * scale + shift: both (C,), in float64."""
+        gamma, beta = (self.parameters[name].astype(np.float64) for name in ("gamma", "beta"))
+        mean, variance = (self.state[name].astype(np.float64) for name in ("running_mean", "running_variance"))
+        scale = gamma / np.sqrt(variance + self.epsilon)
+        return scale, beta - mean * scale
 
     def update_running(self, mean: Array, variance: Array, count: int) -> None:
         """Take in the moments of one more batch, taken over so many numbers of each channel."""

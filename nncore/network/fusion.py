@@ -25,8 +25,6 @@ def fuse(layers: Sequence[Layer], shapes: Sequence[Shape], conv: str = "auto") -
     conv: one of CONVOLUTIONS. Where there are no kernels, the steps are the layers. Raises OptionError where a
     convolution cannot be computed in the way that was asked for.
     """
-    if conv not in CONVOLUTIONS:
-        raise OptionError(f"the convolution algorithm {conv!r} is unknown: choose {', '.join(CONVOLUTIONS)}")
     if not kernels.available():
         if conv not in ("auto", "im2col"):
             raise OptionError(f"the convolution algorithm {conv!r} needs Numba, which is missing or switched off")

@@ -14,7 +14,7 @@ from nncore.errors import NNCoreError, OptionError, ShapeError, WeightsError
 from nncore.layers import LAYERS, Conv2D, Layer
 from nncore.layers.base import positive
 from nncore.network import summary, weights
-from nncore.network.fusion import fuse, fuse_frozen
+from nncore.network.fusion import CONVOLUTIONS, fuse, fuse_frozen
 from nncore.types import Array, Shape
 
 FORMAT, VERSION = "nncore network", 1
@@ -64,6 +64,8 @@ class Sequential:
             raise OptionError(f"Sequential: expected layers and an input_shape, not {layers!r} and {input_shape!r}")
         if len(set(map(id, self.layers))) < len(self.layers):
             raise OptionError("Sequential: a layer is used twice; make one for each place")
+        if conv not in CONVOLUTIONS:
+            raise OptionError(f"the convolution algorithm {conv!r} is unknown: choose {', '.join(CONVOLUTIONS)}")
         self.dtype = np.dtype(dtype)
         self.conv = conv
         self.names = layer_names(self.layers)
@@ -200,8 +202,7 @@ class Sequential:
         """The network that a file holds. WeightsError, naming the file and the reason, if it is not one."""
         with weights.Reader(path) as file:
             try:
-                network = _build(file.metadata, file.shapes)
-                network.conv = conv
+                network = _build(file.metadata, file.shapes, conv)
                 network.assign(file.arrays())
             except NNCoreError as error:
                 raise WeightsError(f"{path} cannot be used: {error}") from None
@@ -250,7 +251,7 @@ def parameter_shapes(layers: Sequence[Layer], input_shape: Shape) -> Iterator[tu
             yield f"{name}.{key}", value
 
 
-def _build(metadata: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Sequential:
+def _build(metadata: Mapping[str, Any], shapes: Mapping[str, Shape], conv: str) -> Sequential:
     """A network with fresh weights as a file describes it; built only if the file holds arrays of just that size."""
     if metadata.get("format") != FORMAT:
         raise WeightsError(f"it says it is {metadata.get('format')!r}, not {FORMAT!r}")
@@ -267,7 +268,7 @@ def _build(metadata: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Sequenti
                 raise WeightsError(f"{name} should have the shape {shape}, but has {shapes.get(name)}")
     except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         raise WeightsError(f"its description of the network makes no sense ({type(error).__name__}: {error})") from None
-    network = Sequential(layers, input_shape, seed=None, dtype=dtype)
+    network = Sequential(layers, input_shape, seed=None, dtype=dtype, conv=conv)
     network.made_by = made_by
     return network
 

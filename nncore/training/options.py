@@ -10,8 +10,8 @@ from typing import Any
 from nncore.data.augment import MODES
 from nncore.data.dataset import DATASETS
 from nncore.errors import OptionError
-from nncore.kernels.conv import choose as convolution
 from nncore.machine import available_threads
+from nncore.network.fusion import CONVOLUTIONS
 from nncore.network.models import MODELS
 from nncore.optimizers import OPTIMIZERS
 from nncore.schedules import SCHEDULES
@@ -147,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     flag("data_dir", "folder with the four MNIST files (else NNCORE_DATA, the cache, a download)", metavar="DIR")
     flag("corrections", "a CSV file of digits to train on as well, as the demo page saves them", metavar="FILE")
     flag("limit", "use only the first N images to train on, and to test on", type=whole_number(20, 60_000), metavar="N")
-    flag("conv", "how convolutions are computed; auto: the fastest way", choices=["auto", *convolution.ALGORITHMS])
+    flag("conv", "how convolutions are computed; auto: the fastest way", choices=CONVOLUTIONS)
     threads = available_threads()
     flag("threads", f"how many cores to use, 1 to {threads} (default: all)", type=whole_number(1, threads), metavar="N")
     flag("output", "the weights file to write (default: weights.npz in the run's folder)", metavar="FILE")

@@ -3,8 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nncore import kernels
-from nncore.data.augment import AUGMENTATIONS, MODES, Augmentation, affine_matrices, augment, augmentation
+from nncore.data.augment import AUGMENTATIONS, MODES, Augmentation, affine_matrices, augment, augmentation, warp
 from nncore.errors import ShapeError
 
 NOTHING = Augmentation(rotation=0, shear=0, log_scale=0, shift=0, elastic=0, thinner=0, thicker=0)
@@ -24,7 +23,7 @@ def barycentre(images):
 
 def moved(images, rotation=0.0, shear=0.0, scale=(1.0, 1.0), shift=(0.0, 0.0)):
     one = affine_matrices(np.array([rotation]), np.array([shear]), np.array([scale]), np.array([shift]))
-    return kernels.warp(images, one, np.zeros((1, 2, 4, 4)))
+    return warp(images, one, np.zeros((1, 2, 4, 4)))
 
 
 def test_no_distortion_gives_back_the_images_and_leaves_them(rng):

@@ -128,8 +128,8 @@ def test_without_batch_normalisation_and_dropout_it_is_a_step_of_training(rng):
     explanation.trace_back(0)
     after = explanation.step(0.05)
     x, loss = network_input(image[np.newaxis]), SoftmaxCrossEntropy()
-    loss.forward(network.plan.forward(x, training=True), np.array([0]))
-    network.plan.backward(loss.backward())
+    loss.forward(network.forward(x, training=True), np.array([0]))
+    network.backward(loss.backward())
     SGD(0.05).step(network.parameters(), network.gradients())
     np.testing.assert_allclose(after, predicted(network, image), atol=1e-5)
 

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from tests.inspection.test_explain import drawn, small
 
 from nncore.data.dataset import network_input
 from nncore.inspection.neighbours import Neighbours, before_last_dense
 from nncore.layers import Conv2D, GlobalAvgPool2D, ReLU
 from nncore.network.sequential import Sequential
+from tests.inspection.test_explain import drawn, small
 
 
 def test_the_nearest_are_those_of_the_smallest_distances(rng):

@@ -1,7 +1,6 @@
 """What every layer promises, whatever it computes."""
 
 import copy
-import importlib
 import json
 import pickle
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from nncore import kernels
 from nncore.errors import OptionError, ShapeError
 from nncore.layers import LAYERS, Layer
 from nncore.layers.base import pair, positive, require_image
@@ -197,8 +195,6 @@ def test_threads_may_predict_at_once(rng):
         return np.concatenate([part.ravel() for part in y])
 
     one_by_one = [predict(x) for x in batches]
-    if kernels.NUMBA and importlib.import_module("numba").threading_layer() == "workqueue":
-        pytest.skip("Numba's workqueue ends the process when two threads compute at once")
     with ThreadPoolExecutor(4) as pool:
         for at_once, alone in zip(pool.map(predict, batches), one_by_one, strict=True):
             np.testing.assert_array_equal(at_once, alone)

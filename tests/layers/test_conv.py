@@ -4,24 +4,13 @@ import numpy as np
 import pytest
 
 from nncore.errors import OptionError, ShapeError
-from nncore.kernels.conv import choose as convolution
-from nncore.kernels.conv.choose import ALGORITHMS
 from nncore.layers import Conv2D
 from nncore.network.sequential import Sequential
 
 CASES = range(6)
 
 
-@pytest.fixture(autouse=True)
-def _one_tile_size(monkeypatch):
-    """Winograd's kernels are compiled for each size of tiles anew; `kernels/test_winograd.py` tries them all."""
-    if convolution.SIMD:
-        winograd = convolution.winograd
-        tiles = {r: winograd.Tile(min(4, 9 - r), r) for r in range(2, 8)}
-        monkeypatch.setattr(winograd, "best_tile", lambda size, shape, even=False: tiles[shape[0]])
-
-
-def random_conv(rng, case, algorithm="auto", dtype=np.float64):
+def random_conv(rng, case):
     """A layer and a batch that fits it: each kind of padding in turn, everything else at random."""
     height, width, channels, filters = (int(rng.integers(1, high)) for high in (10, 10, 5, 6))
     padding = [
@@ -33,13 +22,11 @@ def random_conv(rng, case, algorithm="auto", dtype=np.float64):
     ][case % 5]
     kernel_size = int(rng.integers(1, min(height, 5) + 1)), int(rng.integers(1, min(width, 5) + 1))
     stride = tuple(rng.integers(1, 4, 2).tolist())
-    if algorithm == "winograd":
-        height, width, kernel_size, stride = height + 2, width + 2, (3, 3), (1, 1)
-    layer = Conv2D(filters, kernel_size, stride, padding, use_bias=case != 3, algorithm=algorithm)
-    layer.build((height, width, channels), rng, dtype)
+    layer = Conv2D(filters, kernel_size, stride, padding, use_bias=case != 3)
+    layer.build((height, width, channels), rng, np.float64)
     if layer.use_bias:
         layer.parameters["bias"] += rng.standard_normal(filters)
-    return layer, rng.standard_normal((int(rng.integers(1, 4)), height, width, channels)).astype(dtype)
+    return layer, rng.standard_normal((int(rng.integers(1, 4)), height, width, channels))
 
 
 def pixels(layer, size):
@@ -86,21 +73,19 @@ def assert_equal_results(layer, ours, theirs):
         np.testing.assert_allclose(layer.gradients["bias"], their_db, atol=1e-11)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("case", CASES)
-def test_forward_and_backward_by_loops(rng, case, algorithm):
-    layer, x = random_conv(rng, case, algorithm)
+def test_forward_and_backward_by_loops(rng, case):
+    layer, x = random_conv(rng, case)
     y = layer.forward(x, training=True)
     dy = rng.standard_normal((len(x), *layer.output_shape(x.shape[1:])))
     assert_equal_results(layer, (y, layer.backward(dy)), loops(layer, x, dy))
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("case", range(12))
-def test_forward_and_backward_against_torch(rng, case, algorithm):
+def test_forward_and_backward_against_torch(rng, case):
     torch = pytest.importorskip("torch")
-    layer, x = random_conv(rng, case, algorithm)
+    layer, x = random_conv(rng, case)
     y = layer.forward(x, training=True)
     dy = rng.standard_normal(y.shape)
     ours = y, layer.backward(dy)
@@ -166,13 +151,6 @@ def test_shapes_it_takes_and_refuses():
         ({"padding": None}, "Conv2D: padding"),
         ({"padding": True}, "Conv2D: padding"),
         ({"initializer": "zeros"}, "initializer 'zeros' is unknown: choose one of he, glorot"),
-        (
-            {"algorithm": "winograd", "kernel_size": 9},
-            "'winograd' is for kernels from 2x2 to 7x7 and stride 1, not for 9x9 and stride 1x1"
-            if convolution.SIMD
-            else "unknown",
-        ),
-        ({"algorithm": "fft"}, "convolution algorithm 'fft' is unknown: choose auto, im2col, reference"),
     ],
 )
 def test_options_it_refuses(options, message):

@@ -22,7 +22,7 @@ from nncore.errors import WeightsError
 from nncore.network import weights
 from nncore.network.weights import LARGEST_FILE, LARGEST_METADATA, Reader
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 quick = settings(
     max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -150,7 +150,7 @@ def test_a_photo_has_ink_where_it_was_drawn_and_none_on_the_paper(rng, large_sev
 
 
 def test_digits_in_photos_are_read_as_the_drawings_are(rng):
-    network = Sequential.load(Path(__file__).parents[1] / "weights" / "reference.npz")
+    network = Sequential.load(Path(__file__).parents[2] / "weights" / "reference.npz")
     images, labels = synthetic_digits(30, seed=int(rng.integers(1000)))
     seen = []
     for image in images:

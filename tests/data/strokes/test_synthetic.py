@@ -3,12 +3,11 @@ import os
 import numpy as np
 import pytest
 
-from nncore import kernels
 from nncore.data.mnist import load_mnist
+from nncore.data.strokes import synthetic
 from nncore.data.strokes.skeletons import STYLES, skeletons, written
-from nncore.data.strokes.synthetic import synthetic_digits
+from nncore.data.strokes.synthetic import draw_strokes, synthetic_digits
 from nncore.errors import OptionError
-from nncore.kernels import reference
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +77,7 @@ def test_strokes_are_about_as_wide_as_those_of_mnist(digits):
 
 
 def test_the_plain_definition_draws_the_same_digits(digits, monkeypatch):
-    monkeypatch.setattr(kernels, "draw_strokes", reference.draw_strokes)
+    monkeypatch.setattr(synthetic, "draw_strokes", draw_strokes.__wrapped__)
     images, _ = synthetic_digits(20, seed=3)
     assert np.abs(images.astype(int) - digits[0][:20]).max() <= 1
 
