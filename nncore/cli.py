@@ -1,11 +1,11 @@
-"""The command line: python -m nncore gradcheck | summary | warmup | evaluate | predict."""
+"""The command line: python -m nncore gradcheck | summary | explain | warmup | evaluate | predict."""
 
 import argparse
 import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from nncore.reading.reader import DigitReader, Reading
 from nncore.reading.verdict import candidates
 from nncore.training.options import DEFAULT, whole_number
 
+FEW = 50  # pictures, which are read before the kernels would be there
 INTERRUPTED, BROKEN_PIPE = 130, 141  # the exit statuses a shell gives to what these signals ended
 
 
@@ -70,9 +71,18 @@ def summarise(options: argparse.Namespace) -> int:
     return 0
 
 
+def explain(options: argparse.Namespace) -> int:
+    """Print the first steps of a training in words and numbers."""
+    from nncore.inspection.narration import describe_steps
+
+    for text in describe_steps(options.model, options.steps, options.dataset, options.data_dir, options.seed):
+        print(text, flush=True)
+    return 0
+
+
 def compile_ahead(options: argparse.Namespace) -> int:
     """Have Numba compile the network's kernels; it keeps them on the disk for the next time."""
-    from nncore.training.warmup import NO_NUMBA, warm_up  # and with it tqdm, for which no other command should wait
+    from nncore.training.warmup import NO_NUMBA, warm_up
 
     network = _network(options.network)
     if not kernels.available():
@@ -94,13 +104,17 @@ def _network(name: str) -> Sequential:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Print what a network is worth on one of the sets."""
-    print(evaluation.evaluate(DigitReader(options.weights), options.on, options.data_dir))
+    reader = DigitReader(options.weights)
+    reader.warm_up()
+    print(evaluation.evaluate(reader, options.on, options.data_dir))
     return 0
 
 
 def predict(options: argparse.Namespace) -> int:
     """Print what each picture is read as. A picture that cannot be read is complained about and the rest goes on."""
     reader = DigitReader(options.weights)
+    if len(options.pictures) > FEW:
+        reader.warm_up()
     status = 0
     for path in options.pictures:
         try:
@@ -130,46 +144,53 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m nncore",
         description="Check, describe and use networks. To train one: python train_scratch.py",
-        epilog="python -m nncore COMMAND --help tells more.",
+        epilog="python -m nncore COMMAND --help says more.",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def command_parser(name: str, text: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    def add(name: str, function: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        command.set_defaults(command=function)
+        return command
 
-    def threads_flag(command: argparse.ArgumentParser) -> None:
-        cores = available_threads()
-        text = f"how many cores to use, 1 to {cores} (default: all)"
-        command.add_argument("--threads", type=whole_number(1, cores), metavar="N", help=text)
-
-    command = command_parser("gradcheck", "compare every backward pass with finite differences")
-    command.add_argument("subjects", nargs="*", metavar="NAME", help=f"default: all of {', '.join(gradcheck.SUBJECTS)}")
     seed = whole_number(0, 2**32 - 1)
+    command = add("gradcheck", check_gradients, "compare every backward pass with finite differences")
+    command.add_argument("subjects", nargs="*", metavar="NAME", help=f"default: all of {', '.join(gradcheck.SUBJECTS)}")
     command.add_argument("--seed", type=seed, default=0, metavar="N", help="of the random inputs (default: 0)")
-    threads_flag(command)
-    command.set_defaults(command=check_gradients)
+    _add_threads(command)
 
-    command = command_parser("summary", "show a table of a network's layers, and how it was trained")
+    command = add("summary", summarise, "show a table of a network's layers, and how it was trained")
     command.add_argument("network", help=f"{', '.join(MODELS)}, or a weights file")
-    command.set_defaults(command=summarise)
 
-    command = command_parser("evaluate", "measure what a network reads rightly, what it refuses and how sure it is")
+    command = add("explain", explain, "show the first steps of a training in words and numbers")
+    command.add_argument("--model", choices=MODELS, default="compact", help="(default: compact)")
+    command.add_argument("--steps", type=whole_number(1, 100), default=2, metavar="N", help="(default: 2)")
+    command.add_argument("--seed", type=seed, default=0, metavar="N", help="of the weights (default: 0)")
+    command.add_argument("--dataset", choices=["auto", "mnist", "synthetic"], default="auto", help="(default: auto)")
+    command.add_argument("--data-dir", metavar="DIR", help="folder with the four MNIST files")
+
+    command = add("evaluate", evaluate, "measure what a network reads correctly, what it refuses and how sure it is")
     command.add_argument("weights", type=Path, help="a weights file, for instance weights/reference.npz")
-    text = "MNIST's test images, drawings of writers not trained on, drawings by program, what is no digit, or photos"
+    text = (
+        "MNIST's test images, digits of writers not trained on, synthetic digits, things that are no digit, or photos"
+    )
     command.add_argument("--on", choices=evaluation.SETS, default="mnist", help=f"{text} (default: mnist)")
     text = "folder with the four MNIST files; the writers' file is looked for in pendigits beside it"
     command.add_argument("--data-dir", type=Path, help=text)
-    threads_flag(command)
-    command.set_defaults(command=evaluate)
+    _add_threads(command)
 
-    command = command_parser("warmup", "compile what a network needs, ahead of its first use")
+    command = add("warmup", compile_ahead, "compile what a network needs, ahead of its first use")
     command.add_argument("network", help=f"{', '.join(MODELS)}, or a weights file")
     command.add_argument("--training", action="store_true", help="what training needs, instead of predictions")
-    command.set_defaults(command=compile_ahead)
 
-    command = command_parser("predict", "read the digits in each picture")
+    command = add("predict", predict, "read the digits in each picture")
     command.add_argument("weights", type=Path, help="a weights file, for instance weights/recogniser.npz")
     command.add_argument("pictures", type=Path, nargs="+", metavar="IMAGE", help="a picture with one digit or several")
-    threads_flag(command)
-    command.set_defaults(command=predict)
+    _add_threads(command)
     return parser
+
+
+def _add_threads(command: argparse.ArgumentParser) -> None:
+    cores = available_threads()
+    text = f"how many cores to use, 1 to {cores} (default: all)"
+    command.add_argument("--threads", type=whole_number(1, cores), metavar="N", help=text)

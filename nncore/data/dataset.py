@@ -1,13 +1,16 @@
 """A data set as arrays: choosing one, holding images out for validation, and cutting it into batches."""
 
 import functools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from nncore.data.mnist import given_folder, load_mnist
+from nncore.data.table import read_csv
 from nncore.errors import DataError, OptionError
 from nncore.types import Array, Bytes
 
@@ -25,6 +28,13 @@ WITHOUT_WRITERS = (
 )
 
 
+class Images(NamedTuple):
+    """Images uint8 (N, 28, 28) and their labels (N,)."""
+
+    images: Bytes
+    labels: Bytes
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Images uint8 (N, 28, 28), ink bright on dark, and their labels uint8 (N,) from 0 to 9.
@@ -40,14 +50,34 @@ class Dataset:
     source: str  # one sentence: where the data came from
     notice: str | None = None  # what the user must be told before training, on one or more lines
 
+    def split(self, limit: int | None = None) -> tuple[Images, Images]:
+        """What is trained on, and what is held out to validate: the last tenth, HELD_OUT images at most.
+
+        limit: use only so many of the training images, the first ones.
+        """
+        images, labels = self.train_images[:limit], self.train_labels[:limit]
+        kept = holdout(images, labels, min(HELD_OUT, math.ceil(len(images) / 10)))
+        return Images(*kept[:2]), Images(*kept[2:])
+
 
 def load_dataset(name: str = "auto", data_dir: str | Path | None = None) -> Dataset:
     """The data set of that name, one of DATASETS; "auto" is MNIST, or where that cannot be had synthetic digits.
 
+    "NAME+FILE" adds the digits of a CSV file, such as the demo page saves, to the training images; they come first.
     `data_dir` is the folder to read MNIST from (see `load_mnist`). A folder that was given, here or by NNCORE_DATA, is
     used or complained about, never passed over.
     Raises OptionError for an unknown name, DataError if the data cannot be had.
     """
+    name, _, file = name.partition("+")
+    if file:
+        data, (images, labels) = load_dataset(name, data_dir), read_csv(file)
+        return replace(
+            data,
+            name=f"{data.name}+{file}",
+            train_images=np.concatenate([images, data.train_images]),
+            train_labels=np.concatenate([labels, data.train_labels]),
+            source=f"{len(images):,} of {file}; {data.source}",
+        )
     if name == "auto":
         return _mnist_or_synthetic(data_dir)
     if name not in DATASETS:

@@ -1,19 +1,23 @@
-"""A step of training told in words and numbers as it is taken: `train_scratch.py --explain`.
+"""Steps of training in words and numbers, as they are taken: python -m nncore explain.
 
-It is taken on a copy of the network and of the optimizer, layer by layer and each convolution by im2col, as the book
-has it. So training goes on as if nothing had been told. (It computes neighbouring layers together, see `plan.py`: the
-same numbers up to rounding.)
+Each step is rehearsed on a copy of the network and of the optimizer, layer by layer, so that every number between two
+layers can be shown. Then the network takes the same step.
 """
 
 import copy
+import itertools
+from collections.abc import Iterator
 
 import numpy as np
 
+from nncore.data.dataset import batches, load_dataset, network_input
 from nncore.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU
 from nncore.layers.activations import softmax
 from nncore.losses import SoftmaxCrossEntropy
+from nncore.network.models import MODELS
 from nncore.network.sequential import Sequential
-from nncore.optimizers import SGD, Adam, AdamW, Optimizer
+from nncore.optimizers import OPTIMIZERS, SGD, Adam, AdamW, Optimizer
+from nncore.training.options import DEFAULT
 from nncore.types import Array, Integers
 
 WIDTH = 100  # characters
@@ -21,7 +25,21 @@ SHADES = " .:+#@"  # from paper to ink
 PICTURES = 3
 
 
-def told(
+def describe_steps(model: str, count: int, dataset: str, data_dir: str | None, seed: int) -> Iterator[str]:
+    """The first `count` steps of a training of one of MODELS, with the script's own settings."""
+    options = DEFAULT
+    network, loss = MODELS[model](seed=seed), SoftmaxCrossEntropy()
+    optimizer = OPTIMIZERS[options.optimizer](options.learning_rate)
+    train, _ = load_dataset(dataset, data_dir).split()
+    for images, y in itertools.islice(batches(*train, options.batch_size, seed, epoch=0), count):
+        x = network_input(images)
+        yield describe_step(network, loss, optimizer, x, y, options.learning_rate)
+        loss.forward(network.forward(x, training=True), y)
+        network.backward(loss.backward())
+        optimizer.step(network.parameters(), network.gradients())
+
+
+def describe_step(
     network: Sequential,
     loss: SoftmaxCrossEntropy,
     optimizer: Optimizer,
@@ -66,7 +84,7 @@ def _data(x: Array, y: Integers) -> list[str]:
     pictures = x[:PICTURES, :rows, :, 0].reshape(-1, rows // 2, 2, x.shape[2]).mean(axis=2)
     shades = np.array(list(SHADES))[(pictures * (len(SHADES) - 0.01)).astype(int)]
     return [
-        "This is rehearsed on a copy, layer by layer; then training takes the same step.",
+        "The step is rehearsed on a copy, layer by layer; then the network takes it.",
         "",
         f"THE BATCH. x {x.shape}: {len(x)} images of {x.shape[1]} x {x.shape[2]} pixels, from 0 (paper) to 1 (ink).",
         f"Labels y {y.shape}, the digits that they are: {' '.join(map(_digit, y[:8]))} ...; the first few:",
@@ -168,7 +186,7 @@ def _update(network: Sequential, optimizer: Optimizer, learning_rate: float) -> 
         "",
         f"  weight         w    = {w:.7g}",
         f"  gradient       g    = {g:.7g}",
-        f"  learning rate  rate = {learning_rate:.7g}    at this step, as the schedule has it",
+        f"  learning rate  rate = {learning_rate:.7g}    ",
         "",
         f"By the rule of {type(optimizer).__name__} (nncore/optimizers.py):",
         "",

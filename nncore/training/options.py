@@ -27,20 +27,17 @@ class Options:
     learning_rate: float = 0.002
     optimizer: str = "adam"
     schedule: str = "one-cycle"
-    weight_decay: float | None = None  # None: the optimizer's own
     label_smoothing: float = 0.0
-    ema: float = 0.0
     augment: str = "light"
     seed: int = 0
     dataset: str = "auto"
     data_dir: str | None = None
-    corrections: str | None = None
     limit: int | None = None
     conv: str = "auto"
     threads: int | None = None  # None: all there are
-    output: str | None = None
-    plots: str | None = None
-    explain: int = 0  # how many steps
+    # Set by a recipe, not by flags
+    weight_decay: float | None = None  # None: the optimizer's own
+    ema: float = 0.0  # how much of the running mean of the weights each step keeps; 0: there is none
 
 
 # What the flags are by default for a network that has a recipe of its own
@@ -57,7 +54,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     }
 }
 QUICK: dict[str, Any] = {"model": "compact", "epochs": 5, "augment": "none", "learning_rate": 0.004}
-FREE_ON_RESUME = {"threads", "output", "plots", "data_dir", "explain"}  # what may differ from the interrupted run
+FREE_ON_RESUME = {"threads", "data_dir"}  # what may differ from the interrupted run
+BY_RECIPE = ("weight_decay", "ema")
 DEFAULT = Options()
 
 EPILOG = """examples:
@@ -98,7 +96,12 @@ def resumed(given: Options, saved: dict[str, Any]) -> Options:
         raise OptionError(f"the run's settings do not match this nncore: {', '.join(sorted(saved.keys() ^ known))}")
     # Read as flags again, because a file that people can edit may hold anything.
     settings = {**saved, **anew}.items()
-    return parse([f"{_flag(name)}={value}" for name, value in settings if value is not None])[0]
+    flags = [f"{_flag(name)}={value}" for name, value in settings if value is not None and name not in BY_RECIPE]
+    options = parse(flags)[0]
+    for name in BY_RECIPE:
+        if getattr(options, name) != saved[name]:
+            raise OptionError(f"the run's settings do not match this nncore: {name} is {saved[name]!r} there")
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -128,32 +131,20 @@ def _parser() -> argparse.ArgumentParser:
     flag("learning_rate", "how large steps are, where the schedule has them largest", type=positive, metavar="X")
     flag("optimizer", "how a gradient becomes a step", choices=OPTIMIZERS)
     flag("schedule", "how step sizes change over the run; one-cycle: up, then down to nearly 0", choices=SCHEDULES)
-    flag(
-        "weight_decay",
-        "how strongly weights are pulled towards 0 (default: adamw 0.01, else 0)",
-        type=_fraction,
-        metavar="X",
-    )
     flag("label_smoothing", "the share of certainty that the network need not reach", type=_fraction, metavar="X")
-    ema = "keep running means of the weights instead of the last ones: how much of the mean each step keeps"
-    flag("ema", ema, type=_fraction, metavar="X")
     distort = "turn, shift and bend each training image, anew in each epoch; full-light: less in the last fifth"
     flag("augment", distort, choices=MODES)
     seeds = whole_number(0, 2**32 - 1)
     flag("seed", "same seed, same number of threads: same weights, bit for bit", type=seeds, metavar="N")
     dataset = "auto: MNIST, or digits drawn by program where it cannot be had; drawn: both, with what people drew, and "
-    dataset += "things that are no digit; drawn-1, -2, -3: without every third of these people"
-    flag("dataset", dataset, choices=["auto", *DATASETS])
+    dataset += "things that are no digit; drawn-1, -2, -3: without every third of these people. NAME+FILE.csv adds the "
+    dataset += "corrections that the demo page saves"
+    flag("dataset", dataset, type=_dataset, metavar="NAME")
     flag("data_dir", "folder with the four MNIST files (else NNCORE_DATA, the cache, a download)", metavar="DIR")
-    flag("corrections", "a CSV file of digits to train on as well, as the demo page saves them", metavar="FILE")
     flag("limit", "use only the first N images to train on, and to test on", type=whole_number(20, 60_000), metavar="N")
     flag("conv", "how convolutions are computed; auto: the fastest way", choices=CONVOLUTIONS)
     threads = available_threads()
     flag("threads", f"how many cores to use, 1 to {threads} (default: all)", type=whole_number(1, threads), metavar="N")
-    flag("output", "the weights file to write (default: weights.npz in the run's folder)", metavar="FILE")
-    flag("plots", "the folder for the pictures (default: the run's folder)", metavar="DIR")
-    explain = "tell the first steps in words and numbers: 2 of them, or N (training is the same as without)"
-    flag("explain", explain, nargs="?", const=2, type=whole_number(0, 100), metavar="N")
     return parser
 
 
@@ -174,6 +165,13 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
         return value
 
     return convert
+
+
+def _dataset(text: str) -> str:
+    name, names = text.partition("+")[0], ["auto", *DATASETS]
+    if name not in names:
+        raise argparse.ArgumentTypeError(f"{name!r} is not one of {', '.join(names)}")
+    return text
 
 
 def _fraction(text: str) -> float:

@@ -20,7 +20,7 @@ from typing import IO
 
 import numpy as np
 
-from nncore.data.dataset import network_input
+from nncore.data.dataset import Images, network_input
 from nncore.errors import NNCoreError, WeightsError
 from nncore.files import atomic_write
 from nncore.layers.activations import softmax
@@ -34,8 +34,8 @@ EACH = 2  # digits of each class that are watched
 SECONDS = 1.0  # between two lines of live.csv
 LIVE = ("step", "epoch", "loss", "accuracy", "learning_rate")
 STATES = ("training", "finished", "stopped", "failed")
-LARGEST_ARRAY = 2**20  # numbers of an array of a snapshot
-LARGEST_TEXT = 2**24  # bytes of a table that is read
+MAX_ARRAY = 2**20  # numbers of an array of a snapshot
+MAX_TEXT = 2**24  # bytes of a table that is read
 
 
 def watched(labels: Bytes) -> Integers:
@@ -46,21 +46,21 @@ def watched(labels: Bytes) -> Integers:
 class Recorder:
     """Writes all this, within its block; training is neither changed nor slowed by it.
 
-        with Recorder(run.folder, plan, progress, images, labels, steps_per_epoch, epochs) as recorder:
+        with Recorder(run.folder, network, progress, validation, steps_per_epoch, epochs) as recorder:
             recorder.step(learning_rate)    # after each step, once `progress` has counted it
             recorder.epoch(logits)          # after each epoch's last, before `progress` goes on to the next epoch
 
-    images uint8 (N, 28, 28) and labels (N,) are the ones held out, logits (N, classes) what the network makes of them.
+    validation: the images held out; logits (N, classes) are what the network makes of them.
     A run that goes on keeps what was recorded up to where it goes on from, and nothing later.
     """
 
     def __init__(
-        self, folder: Path, plan: Sequential, progress: Progress, images: Bytes, labels: Bytes, steps: int, epochs: int
+        self, folder: Path, network: Sequential, progress: Progress, validation: Images, steps: int, epochs: int
     ) -> None:
-        self._folder, self._plan, self._progress = folder, plan, progress
-        self._images, self._labels = images, labels
+        self._folder, self._network, self._progress = folder, network, progress
+        self._images, self._labels = validation
         self._steps, self._epochs = steps, epochs  # steps: of an epoch
-        self._watched = watched(labels)
+        self._watched = watched(validation.labels)
         self._learning_rate = 0.0
 
     def __enter__(self) -> "Recorder":
@@ -76,7 +76,7 @@ class Recorder:
         pictures = {"images": self._images[self._watched], "labels": self._labels[self._watched]}
         weights.write(self._folder / "digits.npz", pictures, {})
         if not done:
-            self._write(0, self._plan.predict(network_input(pictures["images"])), None)
+            self._write(0, self._network.predict(network_input(pictures["images"])), None)
         self._mark()
         return self
 
@@ -132,7 +132,7 @@ class Recorder:
         arrays: weights.Arrays = {"probabilities": softmax(logits.astype(np.float32))}
         if confusion is not None:
             arrays["confusion"] = confusion
-        kernel = self._plan.layers[0].parameters.get("kernel")
+        kernel = self._network.layers[0].parameters.get("kernel")
         if kernel is not None and kernel.ndim == 4:
             arrays["filters"] = kernel
         weights.write(_snapshot(self._folder, epoch), arrays, {"epoch": epoch})
@@ -194,7 +194,7 @@ def read_snapshot(folder: Path, epoch: int) -> Snapshot:
     expected = {"probabilities": (2, "f"), "confusion": (2, "iu"), "filters": (4, "f")}
     for name, (axes, kinds) in expected.items():
         array = arrays.get(name)
-        if array is not None and (array.ndim != axes or array.dtype.kind not in kinds or array.size > LARGEST_ARRAY):
+        if array is not None and (array.ndim != axes or array.dtype.kind not in kinds or array.size > MAX_ARRAY):
             raise WeightsError(f"{file.path} is no snapshot: {name} is {array.dtype} {array.shape}")
     if "probabilities" not in arrays:
         raise WeightsError(f"{file.path} is no snapshot: it lacks probabilities")
@@ -238,4 +238,4 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, float]]:
 
 def _read(path: Path) -> str:
     with path.open("rb") as file:
-        return file.read(LARGEST_TEXT).decode()
+        return file.read(MAX_TEXT).decode()

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from nncore.errors import NNCoreError, WeightsError
-from nncore.files import atomic_write
+from nncore.files import atomic_write, check_writable
 from nncore.network import weights
 from nncore.network.sequential import Sequential
-from nncore.optimizers import Optimizer
 from nncore.training.averaging import ExponentialMovingAverage
 from nncore.training.options import Options
 
@@ -134,13 +133,12 @@ class Run:
         """The file from which the run can go on."""
         return self.folder / "checkpoint.npz"
 
-    def save(
-        self,
-        network: Sequential,
-        optimizer: Optimizer,
-        progress: Progress,
-        average: ExponentialMovingAverage | None = None,
-    ) -> None:
+    @property
+    def weights(self) -> Path:
+        """The file with the trained network."""
+        return self.folder / "weights.npz"
+
+    def save(self, network: Sequential, optimizer: ExponentialMovingAverage, progress: Progress) -> None:
         """Write the history, then the checkpoint: a run whose checkpoint says it is finished has its whole history."""
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS)
@@ -151,26 +149,20 @@ class Run:
         arrays = {
             **{f"network/{name}": array for name, array in {**network.parameters(), **network.state()}.items()},
             **{f"optimizer/{name}": array for name, array in optimizer.state.items()},
-            **{f"average/{name}": array for name, array in (average.averages if average else {}).items()},
         }
         weights.write(self.checkpoint, arrays, {"steps": optimizer.steps, "progress": asdict(progress)})
 
-    def restore(
-        self, network: Sequential, optimizer: Optimizer, average: ExponentialMovingAverage | None = None
-    ) -> Progress:
-        """Put network, optimizer and average back where the checkpoint left them."""
+    def restore(self, network: Sequential, optimizer: ExponentialMovingAverage) -> Progress:
+        """Put network and optimizer back where the checkpoint left them."""
+        for path in (self.checkpoint, self.weights):
+            check_writable(path)
         if not self.checkpoint.exists():
             return Progress()  # interrupted before its first checkpoint: begin again
         with weights.Reader(self.checkpoint) as file:
             arrays, description = file.arrays(), file.metadata
         try:
             network.assign(_under("network/", arrays))
-            optimizer.state = _under("optimizer/", arrays)
-            optimizer.steps = int(description["steps"])
-            if average:
-                average.steps = optimizer.steps
-                for name, array in average.averages.items():
-                    array[...] = arrays[f"average/{name}"]
+            optimizer.restore(int(description["steps"]), _under("optimizer/", arrays))
             return Progress(**description["progress"])
         except (KeyError, TypeError, ValueError, WeightsError) as error:
             raise WeightsError(f"{self.checkpoint} does not belong to this run: {error}") from None
