@@ -41,6 +41,8 @@ def train(options: Options, folder: Path | None = None) -> int:
     if options.dataset.startswith("drawn"):
         print("drawing digits as people do, which takes a minute or two", flush=True)
     data = load_dataset(options.dataset, options.data_dir)
+    if data.notice:
+        print(f"\n*** {data.notice}\n")
     train, validation = data.split(options.limit)
     options = replace(options, dataset=data.name, threads=threads)  # what the defaults came to
     print(f"data: {data.source}; {len(train.images):,} images to train on, {len(validation.images):,} to validate")

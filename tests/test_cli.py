@@ -112,7 +112,8 @@ def test_gradcheck_prints_a_line_for_each_gradient(run):
     checks = [check for name in ("Dense", "MeanSquaredError") for check in gradcheck.check(name, seed=5)]
     assert lines[-1] == f"worst relative error {max(c.worst for c in checks):.1e}, allowed {TOLERANCE:g}"
     for line, check in zip(lines[1:-3], checks, strict=True):
-        assert line.split()[-2:] == [f"{check.by_projection:.1e}", f"{check.by_element:.1e}"]
+        errors = [check.written] if check.trained is None else [check.written, check.trained]
+        assert line.split()[-len(errors) :] == [f"{error:.1e}" for error in errors]
 
 
 def test_gradcheck_without_names_checks_everything(run, monkeypatch):
@@ -231,12 +232,22 @@ def test_commands_that_compute_take_a_number_of_threads(run, weights, monkeypatc
         assert f"is not a whole number from 1 to {available_threads()}" in err
 
 
+# explain
+
+
+def test_explain_shows_steps_of_a_training(run, data):
+    status, out, err = run("explain", "--steps", "1", "--data-dir", data)
+    assert (status, err) == (0, "")
+    assert re.findall(r"^-+ (Step \d+) -+$", out, re.MULTILINE) == ["Step 1"]
+    assert "By the rule of Adam" in out
+
+
 # warmup
 
 
 def test_warmup_for_predictions_and_for_training(run, weights, monkeypatch):
     called = []
-    monkeypatch.setattr(kernels, "NUMBA", True)
+    monkeypatch.setattr(kernels, "available", lambda: True)
     monkeypatch.setattr(warmup, "warm_up", lambda network, *training: called.append((network.shapes[0], *training)))
     for arguments in ([weights], ["compact"], ["compact", "--training"]):
         status, out, err = run("warmup", *arguments)
@@ -248,7 +259,7 @@ def test_warmup_for_predictions_and_for_training(run, weights, monkeypatch):
 
 
 def test_warmup_has_nothing_to_compile_without_numba(run, monkeypatch):
-    monkeypatch.setattr(kernels, "NUMBA", False)
+    monkeypatch.setattr(kernels, "available", lambda: False)
     assert run("warmup", "compact") == (0, f"nothing to compile: {warmup.NO_NUMBA}\n", "")
 
 

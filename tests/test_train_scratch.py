@@ -5,7 +5,6 @@ import importlib.util
 import itertools
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from nncore.machine import available_threads, use_threads
 from nncore.network.sequential import Sequential
 from nncore.network.weights import Reader
 from nncore.optimizers import OPTIMIZERS
+from nncore.training import loop, options, report
 from nncore.training.calibration import fit_temperature
 from nncore.training.options import RECIPES
 from nncore.training.recorder import read_digits, read_live, read_snapshot, read_status, snapshots
@@ -72,8 +72,8 @@ class Script:
         self.module = importlib.util.module_from_spec(specification)
         specification.loader.exec_module(self.module)
         self.monkeypatch, self.capsys = monkeypatch, capsys
-        monkeypatch.setattr(self.module, "draw", lambda *arguments: "not drawn")
-        self.batches = self.module.batches
+        monkeypatch.setattr(report, "draw", lambda *arguments: "not drawn")
+        self.batches = loop.batches
 
     def __call__(self, *flags, signals=()):
         """Run it: (exit status, stdout, stderr). `signals`: the steps, from 1, in which Ctrl-C is pressed."""
@@ -87,7 +87,7 @@ class Script:
                     os.kill(os.getpid(), signal.SIGINT)
                 yield batch
 
-        self.monkeypatch.setattr(self.module, "batches", batches)
+        self.monkeypatch.setattr(loop, "batches", batches)
         self.monkeypatch.setattr(sys, "argv", ["train_scratch.py", *map(str, flags)])
         self.capsys.readouterr()
         try:
@@ -128,13 +128,13 @@ def in_a_process(*arguments, cwd, data, matplotlib=False, **settings):
 
 def test_a_run_from_start_to_end(tmp_path, data):
     pytest.importorskip("matplotlib")
-    flags = ["--model", "compact", "--epochs", "2", "--batch-size", "40", "--seed", "3", "--output", "here/w.npz"]
+    flags = ["--model", "compact", "--epochs", "2", "--batch-size", "40", "--seed", "3"]
     process = in_a_process(ROOT / "train_scratch.py", *flags, cwd=tmp_path, data=data, matplotlib=True)
     out, err = process.communicate()
     assert (process.returncode, err) == (0, "")
     (folder,) = (tmp_path / "runs").iterdir()
     assert folder.name.startswith("compact-")
-    files = {"config.json", "history.csv", "checkpoint.npz", *RECORDED, *PICTURES}
+    files = {"config.json", "history.csv", "checkpoint.npz", "weights.npz", *RECORDED, *PICTURES}
     assert {path.name for path in folder.iterdir()} == files
 
     settings = json.loads((folder / "config.json").read_text())
@@ -149,16 +149,17 @@ def test_a_run_from_start_to_end(tmp_path, data):
     assert lines[-5].startswith("trained in ")
     name = folder.relative_to(tmp_path)
     assert lines[-4:] == [
-        "weights:  here/w.npz",
+        f"weights:  {name}/weights.npz",
         f"history:  {name}/history.csv",
         f"pictures: {name}: curves, confusion, errors, filters and features (.png)",
-        "next:     python -m nncore evaluate here/w.npz",
+        f"next:     python -m nncore evaluate {name}/weights.npz",
     ]
 
-    network = Sequential.load(tmp_path / "here" / "w.npz")
+    network = Sequential.load(folder / "weights.npz")
     assert (network.made_by["model"], network.made_by["seed"]) == ("compact", 3)
+    assert network.made_by["convolutions"] == network.algorithms(40)
     assert str(tmp_path) not in json.dumps(network.made_by)
-    process = in_a_process("-m", "nncore", "evaluate", "here/w.npz", cwd=tmp_path, data=data)
+    process = in_a_process("-m", "nncore", "evaluate", name / "weights.npz", cwd=tmp_path, data=data)
     out, err = process.communicate()
     assert (process.returncode, err) == (0, "")
     (measured,) = (line for line in lines if line.startswith("test: "))
@@ -167,9 +168,10 @@ def test_a_run_from_start_to_end(tmp_path, data):
 
 @pytest.mark.parametrize("numba", [True, False])
 def test_only_numba_compiles(script, monkeypatch, numba):
-    warmed_up = []
-    monkeypatch.setattr(kernels, "NUMBA", numba)
-    monkeypatch.setattr(script.module, "warm_up", lambda *arguments: warmed_up.append(arguments))
+    warmed_up, available = [], kernels.available
+    numba = numba and available()
+    monkeypatch.setattr(kernels, "available", lambda: numba and available())
+    monkeypatch.setattr(report, "warm_up", lambda *arguments: warmed_up.append(arguments))
     status, out, err = script(*SMALL, "--epochs=1")
     assert (status, err) == (0, "")
     assert ("the first run compiles its kernels" in out, NO_NUMBA in out, len(warmed_up)) == (numba, not numba, numba)
@@ -219,15 +221,16 @@ def test_interrupted_and_killed_runs_end_with_the_weights_of_an_undisturbed_one(
 # Going on after an interruption
 
 
-AVERAGED = ["--ema=0.9", "--label-smoothing=0.1", "--weight-decay=0.01"]
+AVERAGED = {"ema": 0.9, "weight_decay": 0.01, "label_smoothing": 0.1}
 
 
 @pytest.mark.parametrize(
-    "more", [*([f"--optimizer={name}"] for name in OPTIMIZERS), AVERAGED], ids=[*OPTIMIZERS, "averaged"]
+    ("optimizer", "recipe"), [*((name, {}) for name in OPTIMIZERS), ("sgd", AVERAGED)], ids=[*OPTIMIZERS, "averaged"]
 )
-def test_a_run_interrupted_at_any_step_goes_on_bit_for_bit(script, more):
+def test_a_run_interrupted_at_any_step_goes_on_bit_for_bit(script, optimizer, recipe):
     """In the middle of an epoch, in its first and last steps, and in the last step of all."""
-    flags = [*SMALL, "--learning-rate", "0.003", *more]
+    script.monkeypatch.setitem(options.RECIPES, "compact", recipe)
+    flags = [*SMALL, "--learning-rate", "0.003", f"--optimizer={optimizer}"]
     weights, rows, recorded = set(), [], set()
     for stop in (None, 1, 2, STEPS, STEPS + 1, 3 * STEPS - 1, 3 * STEPS):
         folder = Path(f"stop-{stop}")
@@ -256,20 +259,19 @@ def test_a_run_interrupted_at_any_step_goes_on_bit_for_bit(script, more):
 
 
 def test_a_run_interrupted_twice_goes_on_bit_for_bit(script):
-    script(*SMALL, "--output=undisturbed.npz", signals=[])
-    undisturbed = the_run()
-    (undisturbed / "weights.npz").unlink(missing_ok=True)
-    undisturbed.rename("undisturbed")
+    script(*SMALL)
+    the_run().rename("undisturbed")
     assert script(*SMALL, signals=[3])[0] == 130
     assert script("--resume", the_run(), signals=[4])[0] == 130
     assert script("--resume", the_run())[0] == 0
     assert script.steps == 3 * STEPS - 7
-    assert fingerprint(the_run() / "weights.npz") == fingerprint("undisturbed.npz")
+    assert fingerprint(the_run() / "weights.npz") == fingerprint("undisturbed/weights.npz")
     assert history(the_run()) == history(Path("undisturbed"))
 
 
 def test_what_is_recorded_changes_nothing(script):
-    script(*SMALL, "--output=recorded.npz")
+    script(*SMALL)
+    the_run().rename("recorded")
 
     class Nothing(contextlib.nullcontext):
         def __init__(self, *arguments):
@@ -277,14 +279,15 @@ def test_what_is_recorded_changes_nothing(script):
 
         step = epoch = lambda *arguments: None
 
-    script.monkeypatch.setattr(script.module, "Recorder", Nothing)
-    script(*SMALL, "--output=unrecorded.npz")
-    assert fingerprint("recorded.npz") == fingerprint("unrecorded.npz")
+    script.monkeypatch.setattr(loop, "Recorder", Nothing)
+    script(*SMALL)
+    assert fingerprint("recorded/weights.npz") == fingerprint(the_run() / "weights.npz")
 
 
 def test_what_is_recorded_are_the_networks_own_numbers(script):
     """Averaged weights where the validation accuracy is that of averaged weights."""
-    script(*SMALL, "--ema=0.5")
+    script.monkeypatch.setitem(options.RECIPES, "compact", AVERAGED)
+    script(*SMALL, "--label-smoothing=0")
     network = Sequential.load(the_run() / "weights.npz")
     last = read_snapshot(the_run(), 3)
     np.testing.assert_array_equal(last.filters, network.layers[0].parameters["kernel"])
@@ -292,22 +295,6 @@ def test_what_is_recorded_are_the_networks_own_numbers(script):
     np.testing.assert_allclose(last.probabilities, softmax(network.predict(network_input(images))), atol=1e-5)
     assert last.confusion.sum() == 6
     assert float(history(the_run())[-1][4]) == pytest.approx(last.confusion.trace() / 6)
-
-
-def test_what_is_told_in_words_changes_nothing(script):
-    silent = script(*SMALL, "--output=silent.npz")[1]
-    status, out, err = script(*SMALL, "--output=told.npz", "--explain")
-    assert (status, err) == (0, "")
-    assert re.findall(r"^-+ (Step \d+) -+$", out, re.MULTILINE) == ["Step 1", "Step 2"]
-    assert " Step " not in silent
-    assert fingerprint("told.npz") == fingerprint("silent.npz")
-
-
-def test_a_resumed_run_tells_its_next_steps_if_it_is_asked_to(script):
-    script(*SMALL, "--explain=1", signals=[5])
-    out = script("--resume", the_run(), "--explain=1", signals=[2])[1]
-    assert re.findall(r"^-+ (Step \d+) -+$", out, re.MULTILINE) == ["Step 6"]
-    assert " Step " not in script("--resume", the_run())[1]
 
 
 def test_a_second_ctrl_c_stops_at_once(script, monkeypatch):
@@ -349,13 +336,6 @@ def test_a_finished_run_says_so_and_reports_once_more(script):
     assert first.partition("\ntest: ")[2] == out.partition("\ntest: ")[2]
     assert fingerprint(the_run() / "weights.npz") == before
     assert history(the_run()) == rows
-
-
-def test_a_resumed_run_may_write_elsewhere(script):
-    script(*SMALL, "--output", "first.npz", signals=[5])
-    assert script("--resume", the_run(), "--output", "second.npz", "--threads", available_threads())[0] == 0
-    assert not Path("first.npz").exists()
-    assert Path("second.npz").exists()
 
 
 def test_a_resumed_run_learns_from_the_same_data_set_or_not_at_all(script, monkeypatch, tmp_path):
@@ -420,8 +400,9 @@ def test_settings_edited_into_nonsense_are_refused(script):
 def test_the_seed_decides_the_weights(script):
     fingerprints = []
     for number, flags in enumerate((["--seed=5"], ["--seed=5"], ["--seed=6"], ["--seed=5", "--augment=none"])):
-        assert script(*SMALL, "--epochs=1", *flags, f"--output={number}.npz")[0] == 0
-        fingerprints.append(fingerprint(f"{number}.npz"))
+        assert script(*SMALL, "--epochs=1", *flags)[0] == 0
+        the_run().rename(f"run-{number}")
+        fingerprints.append(fingerprint(f"run-{number}/weights.npz"))
     assert fingerprints[0] == fingerprints[1]
     assert len(set(fingerprints)) == 3
 
@@ -429,20 +410,21 @@ def test_the_seed_decides_the_weights(script):
 @pytest.mark.parametrize("threads", range(1, available_threads() + 1))
 def test_the_same_threads_give_the_same_weights(script, threads):
     for name in "ab":
-        assert script(*SMALL, f"--threads={threads}", f"--output={name}.npz")[0] == 0
-    assert fingerprint("a.npz") == fingerprint("b.npz")
+        assert script(*SMALL, f"--threads={threads}")[0] == 0
+        the_run().rename(name)
+    assert fingerprint("a/weights.npz") == fingerprint("b/weights.npz")
 
 
 def test_every_setting_reaches_the_training(script):
     """Each of these changes the weights; were one of them ignored, two would be alike."""
     changes = ["batch-size=20", "learning-rate=0.01", "optimizer=sgd", "schedule=cosine", "augment=light", "limit=50"]
-    changes += ["epochs=2", "conv=reference", "model=reference"]
-    changes += ["weight-decay=0.1", "label-smoothing=0.1", "ema=0.9"]
+    changes += ["epochs=2", "conv=im2col", "model=reference", "label-smoothing=0.1"]
     seen = set()
     for change in ["seed=0", *changes]:
-        status, _, err = script(*SMALL, "--epochs=1", f"--{change}", "--output=w.npz")
+        status, _, err = script(*SMALL, "--epochs=1", f"--{change}")
         assert (status, err) == (0, "")
-        seen.add(fingerprint("w.npz"))
+        the_run().rename(change)
+        seen.add(fingerprint(f"{change}/weights.npz"))
     assert len(seen) == 1 + len(changes)
 
 
@@ -469,8 +451,8 @@ def test_the_recogniser_has_a_recipe_of_its_own(script):
 def test_a_run_ends_on_calmer_images_if_asked(script, monkeypatch):
     """Three epochs of four batches: before ten of these twelve steps, less than four fifths of the run are done."""
     seen = []
-    augment = script.module.augment
-    monkeypatch.setattr(script.module, "augment", lambda *given: (seen.append(given[3]), augment(*given))[1])
+    augment = loop.augment
+    monkeypatch.setattr(loop, "augment", lambda *given: (seen.append(given[3]), augment(*given))[1])
     assert script(*SMALL, "--augment=full-light")[0] == 0
     assert seen == [AUGMENTATIONS["full"]] * 10 + [AUGMENTATIONS["light"]] * 2
 
@@ -483,29 +465,23 @@ def test_ten_classes_are_too_few_for_things_that_are_no_digit(script):
     assert "--model compact tells 10 apart: choose --model recogniser" in err
 
 
-def test_a_network_that_label_smoothing_made_modest_is_set_right(script):
+def test_a_network_that_label_smoothing_made_modest_is_calibrated(script):
     """On the images held out, no other temperature makes their labels more likely."""
-    kept = []
-    evaluate = script.module.evaluate
-    script.monkeypatch.setattr(script.module, "evaluate", lambda *a: kept.append(evaluate(*a)) or kept[-1])
     flags = ["--model=compact", "--limit=400", "--epochs=4", "--learning-rate=0.01", "--label-smoothing=0.3"]
-    assert script(*flags, "--threads=1", "--ema=0.5")[0] == 0
-    *_, before, _ = kept
+    assert script(*flags, "--threads=1")[0] == 0
     images, labels = load_mnist()[:2]
-    after = Sequential.load(the_run() / "weights.npz").predict(network_input(images[360:]))
-    temperature = fit_temperature(before[2], labels[360:])
-    assert temperature < 0.8
-    assert after == pytest.approx(before[2] / temperature, rel=1e-4, abs=1e-4)
-    assert fit_temperature(after, labels[360:]) == pytest.approx(1, abs=1e-3)
+    logits = Sequential.load(the_run() / "weights.npz").predict(network_input(images[360:]))
+    assert fit_temperature(logits, labels[360:]) == pytest.approx(1, abs=1e-3)
 
 
 def test_corrections_are_trained_on_as_well(script):
     Path("corrections.csv").write_text("".join(",".join(map(str, [4] + [level] * 784)) + "\n" for level in range(30)))
-    status, out, err = script(*SMALL, "--corrections=corrections.csv")
+    status, out, err = script(*SMALL, "--dataset=mnist+corrections.csv")
     assert (status, err) == (0, "")
-    assert "84 images to train on, 6 to validate" in out
+    assert "30 of corrections.csv; " in out
+    assert "54 images to train on, 6 to validate" in out  # the corrections come first
     Path("corrections.csv").write_text("4,0\n")
-    status, _, err = script(*SMALL, "--corrections=corrections.csv")
+    status, _, err = script(*SMALL, "--dataset=mnist+corrections.csv")
     assert status == 2
     assert "corrections.csv, line 1" in err
 
@@ -540,18 +516,6 @@ def test_what_the_very_last_step_breaks_is_noticed_too(script):
 # Places and data that are not there
 
 
-@pytest.mark.parametrize("flag", ["--output", "--plots"])
-@pytest.mark.parametrize("where", ["file/below", "/dev/null/below", "x" * 300])
-def test_a_place_that_cannot_be_written_is_refused_before_training(script, flag, where):
-    Path("file").write_text("a file")
-    assert f"{where}" in refused(script, *SMALL, flag, where)
-
-
-def test_an_output_that_is_a_folder_or_a_device_is_refused_before_training(script, tmp_path):
-    assert "cannot be written" in refused(script, *SMALL, "--output", tmp_path)
-    assert "cannot be written" in refused(script, *SMALL, "--output", "/dev/null")
-
-
 def test_without_a_place_for_runs_nothing_is_trained(script):
     Path("runs").write_text("a file")
     assert "start from another" in refused(script, *SMALL)
@@ -564,7 +528,7 @@ def test_a_disk_that_fills_up_ends_in_one_line(script, monkeypatch):
     def check_finite(*arguments):
         monkeypatch.setattr(os, "fsync", full)
 
-    monkeypatch.setattr(script.module, "check_finite", check_finite)
+    monkeypatch.setattr(loop, "check_finite", check_finite)
     status, _, err = script(*SMALL)
     assert status == 2
     assert err.startswith("train_scratch.py: ")

@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from nncore.inspection.narration import WIDTH, told
+from nncore.inspection.narration import WIDTH, describe_step, describe_steps
 from nncore.layers import Dense, Flatten, Layer, ReLU
 from nncore.losses import SoftmaxCrossEntropy
 from nncore.network.models import MODELS
@@ -35,7 +35,7 @@ def layer_by_layer(network, x, y):
 def test_the_numbers_are_the_engines(batch):
     x, y = batch
     network = MODELS["compact"](seed=5)
-    text = told(network, SoftmaxCrossEntropy(), Adam(), x, y, 0.001)
+    text = describe_step(network, SoftmaxCrossEntropy(), Adam(), x, y, 0.001)
     rows, mean, logits = layer_by_layer(network, x, y)
 
     found = re.findall(rf"^  (\w+) +(d?x|dy) (\(.*?\)) -> (d?[xy]) (\(.*?\)) +norm +{NUMBER} -> +{NUMBER}$", text, re.M)
@@ -71,7 +71,7 @@ def test_the_weights_step_by_hand_is_the_optimizers(batch, make):
     x, y = batch
     network, optimizer, loss = MODELS["compact"](seed=5), make(), SoftmaxCrossEntropy()
     for step in (1, 2):
-        text = told(network, loss, optimizer, x, y, 0.01)
+        text = describe_step(network, loss, optimizer, x, y, 0.01)
         loss.forward(network.forward(x, training=True), y)
         network.backward(loss.backward())
         before = network.parameters()["conv2d_1.kernel"].copy()
@@ -94,7 +94,7 @@ def test_the_weights_step_by_hand_is_the_optimizers(batch, make):
 def test_nothing_is_changed(batch):
     network, optimizer, loss = MODELS["compact"](), Adam(), SoftmaxCrossEntropy()
     before = {name: array.copy() for name, array in {**network.parameters(), **network.state()}.items()}
-    told(network, loss, optimizer, *batch, 0.01)
+    describe_step(network, loss, optimizer, *batch, 0.01)
     assert (optimizer.steps, optimizer.state, network.gradients(), vars(loss)) == (0, {}, {}, {"label_smoothing": 0.0})
     for name, array in {**network.parameters(), **network.state()}.items():
         np.testing.assert_array_equal(array, before[name])
@@ -103,13 +103,15 @@ def test_nothing_is_changed(batch):
 @pytest.mark.parametrize("model", MODELS)
 def test_lines_fit_the_terminal(rng, model):
     x, y = rng.random((2, 28, 28, 1), np.float32), np.array([7, 0])
-    text = told(MODELS[model](), SoftmaxCrossEntropy(0.05), SGD(0.1), x, y, 0.01)
+    text = describe_step(MODELS[model](), SoftmaxCrossEntropy(0.05), SGD(0.1), x, y, 0.01)
     assert max(map(len, text.splitlines())) == WIDTH
     assert "label smoothing" in text
 
 
 def test_the_loss_of_a_picture_with_label_smoothing(batch):
-    text = told(MODELS["compact"](seed=5), SoftmaxCrossEntropy(0.3), SGD(0.1), batch[0][:1], batch[1][:1], 0.01)
+    text = describe_step(
+        MODELS["compact"](seed=5), SoftmaxCrossEntropy(0.3), SGD(0.1), batch[0][:1], batch[1][:1], 0.01
+    )
     own = re.search(rf"sum of all t log p: {NUMBER}\.$", text, re.M)[1]
     assert f"The mean over the 1 images of the batch is {own}. " in text
 
@@ -133,10 +135,18 @@ class Plain(Optimizer):
 
 def test_what_is_new_is_told_by_its_docstring(batch):
     network = Sequential([Flatten(), Twice(), Dense(10), ReLU()], (28, 28, 1))
-    text = told(network, SoftmaxCrossEntropy(), Plain(0.1), *batch, 0.1)
+    text = describe_step(network, SoftmaxCrossEntropy(), Plain(0.1), *batch, 0.1)
     assert text.count("y = 2 x: what a reader has added.") == 2
     assert "w = w - rate g." in text
     nothing_to_learn = Sequential([Flatten()], (2, 5, 1))
-    assert "has no weights" in told(
+    assert "has no weights" in describe_step(
         nothing_to_learn, SoftmaxCrossEntropy(), Plain(0.1), batch[0][:, :2, :5], batch[1], 1
     )
+
+
+def test_the_steps_of_a_training(rng):
+    first, second = describe_steps("compact", 2, "synthetic", None, seed=3)
+    assert " Step 1 " in first
+    assert " Step 2 " in second
+    losses = [re.search(r"of the batch is (\d\.\d+)", text)[1] for text in (first, second)]
+    assert losses[0] != losses[1]

@@ -4,45 +4,16 @@ import signal
 import numpy as np
 import pytest
 
-from nncore.errors import ShapeError, TrainingError
+from nncore.errors import TrainingError
 from nncore.layers import Dense, Dropout, Flatten, ReLU
 from nncore.losses import SoftmaxCrossEntropy
 from nncore.network.sequential import Sequential
-from nncore.training.loop import Interruption, check_finite, evaluate
+from nncore.training.loop import Interruption, check_finite
 
 
 @pytest.fixture
 def network():
     return Sequential([Flatten(), Dense(20), ReLU(), Dropout(0.5), Dense(10)], (28, 28, 1), seed=1)
-
-
-@pytest.mark.parametrize("count", [1, 128, 300])
-def test_evaluate_against_the_definition(rng, network, count):
-    images = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
-    labels = rng.integers(0, 10, count, dtype=np.uint8)
-    loss, accuracy, logits = evaluate(network, images, labels)
-    x = images.reshape(count, 784) / np.float32(255)
-    for layer in (network.layers[1], network.layers[4]):
-        x = x @ layer.parameters["kernel"] + layer.parameters["bias"]
-        x = np.maximum(x, 0) if x.shape[1] == 20 else x
-    np.testing.assert_allclose(logits, x, rtol=1e-4, atol=1e-5)
-    powers = np.exp(x.astype(np.float64))
-    shares = powers[np.arange(count), labels] / powers.sum(axis=1)
-    assert loss == pytest.approx(-np.log(shares).mean(), rel=1e-5)
-    assert accuracy == pytest.approx((logits.argmax(axis=1) == labels).mean())
-    assert type(loss) is type(accuracy) is float
-
-
-def test_evaluate_leaves_no_trace(rng, network):
-    before = {name: array.copy() for name, array in {**network.parameters(), **network.state()}.items()}
-    evaluate(network, np.zeros((3, 28, 28), np.uint8), np.zeros(3, np.uint8))
-    for name, array in {**network.parameters(), **network.state()}.items():
-        np.testing.assert_array_equal(array, before[name])
-
-
-def test_evaluate_refuses_no_images(network):
-    with pytest.raises(ShapeError, match="at least 1"):
-        evaluate(network, np.zeros((0, 28, 28), np.uint8), np.zeros(0, np.uint8))
 
 
 # A loss that is no longer a number

@@ -289,7 +289,7 @@ def test_without_matplotlib_the_error_says_what_to_install(rng, path, monkeypatc
 
 def test_matplotlib_is_imported_only_to_draw_and_pyplot_never(path):
     program = (
-        "import sys; import numpy as np; from nncore import plots; assert 'matplotlib' not in sys.modules;"
+        "import sys; import numpy as np; from nncore.training import plots; assert 'matplotlib' not in sys.modules;"
         f"plots.plot_filters(np.ones((3, 3, 1, 4)), {str(path)!r}); assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -6,12 +6,11 @@ import os
 import numpy as np
 import pytest
 
-from nncore.data.dataset import network_input
+from nncore.data.dataset import Images, network_input
 from nncore.errors import NNCoreError, TrainingError, WeightsError
 from nncore.layers.activations import softmax
 from nncore.network import weights
 from nncore.network.models import compact
-from nncore.network.plan import Plan
 from nncore.training import recorder as snapshots
 from nncore.training.metrics import confusion_matrix
 from nncore.training.recorder import (
@@ -32,12 +31,13 @@ STEPS = 3  # of an epoch
 
 @pytest.fixture
 def held_out(rng):
-    return rng.integers(0, 256, (60, 28, 28), np.uint8), rng.permutation(np.arange(60, dtype=np.uint8) % 10)
+    images = rng.integers(0, 256, (60, 28, 28), np.uint8)
+    return Images(images, rng.permutation(np.arange(60, dtype=np.uint8) % 10))
 
 
 @pytest.fixture
-def plan():
-    return Plan(compact(seed=4))
+def network():
+    return compact(seed=4)
 
 
 @pytest.fixture
@@ -61,9 +61,9 @@ def test_two_digits_of_each_class_are_watched(rng):
     assert [chosen[0], chosen[1]] == np.flatnonzero(labels == 0)[:2].tolist()
 
 
-def test_a_run_from_start_to_end(tmp_path, plan, held_out, rng, clock):
+def test_a_run_from_start_to_end(tmp_path, network, held_out, rng, clock):
     progress, logits = Progress(), rng.standard_normal((2, 60, 10)).astype(np.float32)
-    with Recorder(tmp_path, plan, progress, *held_out, STEPS, 2) as recorder:
+    with Recorder(tmp_path, network, progress, held_out, STEPS, 2) as recorder:
         assert read_status(tmp_path) == ("training", "")
         untrained = read_snapshot(tmp_path, 0)
         for epoch in range(2):
@@ -71,7 +71,7 @@ def test_a_run_from_start_to_end(tmp_path, plan, held_out, rng, clock):
                 step(recorder, progress, loss - epoch)
             recorder.epoch(logits[epoch])
             progress.end_epoch(0.5, 0.5, 0.1)
-        kernel = plan.network.layers[0].parameters["kernel"]
+        kernel = network.layers[0].parameters["kernel"]
         kernel += 1
     assert read_status(tmp_path) == ("finished", "")
 
@@ -90,16 +90,16 @@ def test_a_run_from_start_to_end(tmp_path, plan, held_out, rng, clock):
     assert [(row["step"], row["epoch"], row["loss"]) for row in read_live(tmp_path)] == [(3, 1, 2), (6, 2, 1)]
 
 
-def test_the_untrained_network_is_asked_what_it_makes_of_the_digits(tmp_path, plan, held_out):
-    with Recorder(tmp_path, plan, Progress(), *held_out, STEPS, 2):
+def test_the_untrained_network_is_asked_what_it_makes_of_the_digits(tmp_path, network, held_out):
+    with Recorder(tmp_path, network, Progress(), held_out, STEPS, 2):
         pass
-    expected = softmax(plan.predict(network_input(read_digits(tmp_path)[0])))
+    expected = softmax(network.predict(network_input(read_digits(tmp_path)[0])))
     np.testing.assert_allclose(read_snapshot(tmp_path, 0).probabilities, expected, rtol=1e-5)
 
 
-def test_a_point_a_second_is_the_mean_since_the_one_before(tmp_path, plan, held_out, clock):
+def test_a_point_a_second_is_the_mean_since_the_one_before(tmp_path, network, held_out, clock):
     progress = Progress()
-    with Recorder(tmp_path, plan, progress, *held_out, 100, 1) as recorder:
+    with Recorder(tmp_path, network, progress, held_out, 100, 1) as recorder:
         for number in range(10):
             clock[0] += 0.4
             step(recorder, progress, float(number), number % 4, learning_rate=number / 10)
@@ -111,11 +111,11 @@ def test_a_point_a_second_is_the_mean_since_the_one_before(tmp_path, plan, held_
     assert [row["epoch"] for row in rows] == [0.03, 0.06, 0.09, 0.1]
 
 
-def test_what_a_killed_run_recorded_after_its_last_checkpoint_is_recorded_anew(tmp_path, plan, held_out, rng, clock):
+def test_what_a_killed_run_recorded_after_its_last_checkpoint_is_recorded_anew(tmp_path, network, held_out, rng, clock):
     logits = rng.standard_normal((60, 10)).astype(np.float32)
 
     def go_on(progress, epochs):
-        with Recorder(tmp_path, plan, progress, *held_out, STEPS, 9) as recorder:
+        with Recorder(tmp_path, network, progress, held_out, STEPS, 9) as recorder:
             for _ in range(epochs):
                 for _ in range(STEPS - progress.batch):
                     clock[0] += 1
@@ -126,10 +126,10 @@ def test_what_a_killed_run_recorded_after_its_last_checkpoint_is_recorded_anew(t
 
     assert go_on(Progress(), 2) == ([1, 2, 3, 4, 5, 6], [0, 1, 2])
     untrained = read_snapshot(tmp_path, 0).filters
-    plan.network.layers[0].parameters["kernel"] += 1
+    network.layers[0].parameters["kernel"] += 1
     assert go_on(Progress(epoch=1), 0) == ([1, 2, 3], [0, 1])
     assert go_on(Progress(epoch=1), 2) == ([1, 2, 3, 4, 5, 6, 7, 8, 9], [0, 1, 2, 3])
-    assert not np.array_equal(untrained, plan.network.layers[0].parameters["kernel"])
+    assert not np.array_equal(untrained, network.layers[0].parameters["kernel"])
     np.testing.assert_array_equal(read_snapshot(tmp_path, 0).filters, untrained)  # the beginning stays the beginning
     within = Progress(epoch=2, batch=1, loss=4.0, correct=1, images=4)
     assert go_on(within, 1) == ([1, 2, 3, 4, 5, 6, 7, 8, 9], [0, 1, 2, 3])
@@ -144,11 +144,11 @@ def test_what_a_killed_run_recorded_after_its_last_checkpoint_is_recorded_anew(t
         (ZeroDivisionError("division by zero"), "ZeroDivisionError('division by zero')"),
     ],
 )
-def test_a_run_that_failed_says_why(tmp_path, plan, held_out, error, words, clock):
+def test_a_run_that_failed_says_why(tmp_path, network, held_out, error, words, clock):
     progress = Progress()
 
     def train():
-        with Recorder(tmp_path, plan, progress, *held_out, STEPS, 1) as recorder:
+        with Recorder(tmp_path, network, progress, held_out, STEPS, 1) as recorder:
             step(recorder, progress, 7.0)
             raise error
 
@@ -158,21 +158,21 @@ def test_a_run_that_failed_says_why(tmp_path, plan, held_out, error, words, cloc
     assert [row["loss"] for row in read_live(tmp_path)] == [7]  # how it came to that is seen as well
 
 
-def test_stopped_at_once_or_after_a_step_is_stopped(tmp_path, plan, held_out):
-    with Recorder(tmp_path, plan, Progress(epoch=1), *held_out, STEPS, 2):
+def test_stopped_at_once_or_after_a_step_is_stopped(tmp_path, network, held_out):
+    with Recorder(tmp_path, network, Progress(epoch=1), held_out, STEPS, 2):
         pass
     assert read_status(tmp_path) == ("stopped", "")
     set_status(tmp_path, "finished")
-    with pytest.raises(KeyboardInterrupt), Recorder(tmp_path, plan, Progress(epoch=1), *held_out, STEPS, 2):
+    with pytest.raises(KeyboardInterrupt), Recorder(tmp_path, network, Progress(epoch=1), held_out, STEPS, 2):
         raise KeyboardInterrupt
     assert read_status(tmp_path) == ("stopped", "")
 
 
-def test_an_epoch_that_ends_in_no_number_has_no_snapshot_and_is_counted_once(tmp_path, plan, held_out):
+def test_an_epoch_that_ends_in_no_number_has_no_snapshot_and_is_counted_once(tmp_path, network, held_out):
     progress = Progress()
 
     def train():
-        with Recorder(tmp_path, plan, progress, *held_out, STEPS, 2) as recorder:
+        with Recorder(tmp_path, network, progress, held_out, STEPS, 2) as recorder:
             step(recorder, progress, 5.0)
             recorder.epoch(np.full((60, 10), np.nan, np.float32))
             raise TrainingError("broken")
@@ -183,12 +183,12 @@ def test_an_epoch_that_ends_in_no_number_has_no_snapshot_and_is_counted_once(tmp
     assert len(read_live(tmp_path)) == 1
 
 
-def test_a_full_disk_at_the_end_does_not_hide_why_the_run_ended(tmp_path, plan, held_out, monkeypatch):
+def test_a_full_disk_at_the_end_does_not_hide_why_the_run_ended(tmp_path, network, held_out, monkeypatch):
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
     def train():
-        with Recorder(tmp_path, plan, Progress(), *held_out, STEPS, 2):
+        with Recorder(tmp_path, network, Progress(), held_out, STEPS, 2):
             monkeypatch.setattr(os, "fsync", full)
             raise TrainingError("broken")
 
@@ -227,8 +227,8 @@ def test_a_spoilt_status_is_refused(tmp_path, content):
     assert read_status(tmp_path) == ("failed", "why")
 
 
-def test_a_spoilt_snapshot_is_refused(tmp_path, held_out, plan):
-    with Recorder(tmp_path, plan, Progress(), *held_out, STEPS, 2):
+def test_a_spoilt_snapshot_is_refused(tmp_path, held_out, network):
+    with Recorder(tmp_path, network, Progress(), held_out, STEPS, 2):
         pass
     path = tmp_path / "epochs" / "0000.npz"
     good = path.read_bytes()

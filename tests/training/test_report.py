@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nncore.data.dataset import network_input
+from nncore.data.dataset import Images, network_input
 from nncore.network.models import compact, reference
 from nncore.training.options import DEFAULT
 from nncore.training.report import accuracy_line, class_table, draw, feature_maps, made_by, python_name
@@ -68,10 +68,11 @@ def test_the_lines_of_the_table_are_of_one_length(rng):
 
 
 def test_the_note_in_the_weights_file_has_what_training_again_takes_and_no_path():
-    options = replace(DEFAULT, seed=7, data_dir="/home/me/data", output="/home/me/w.npz", plots="/home/me/p")
-    note = made_by(options, 0.99, 123.4)
+    options = replace(DEFAULT, seed=7, data_dir="/home/me/data")
+    note = made_by(options, compact(), 0.99, 123.4)
     assert json.loads(json.dumps(note)) == note
     assert (note["seed"], note["model"], note["learning_rate"]) == (7, "reference", DEFAULT.learning_rate)
+    assert note["convolutions"] == compact().algorithms(DEFAULT.batch_size)
     assert (note["test_accuracy"], note["training_seconds"]) == (0.99, 123)
     assert note["versions"]["python"] == platform.python_version()
     assert note["versions"]["numpy"] == np.__version__
@@ -80,7 +81,7 @@ def test_the_note_in_the_weights_file_has_what_training_again_takes_and_no_path(
 
 def test_a_package_that_is_not_installed_is_noted_as_such(monkeypatch):
     monkeypatch.setattr("nncore.training.report.PACKAGES", ("numpy", "no-such-package"))
-    assert made_by(DEFAULT, 0.0, 0.0)["versions"]["no-such-package"] == "not installed"
+    assert made_by(DEFAULT, compact(), 0.0, 0.0)["versions"]["no-such-package"] == "not installed"
 
 
 @pytest.mark.parametrize("make", [compact, reference])
@@ -100,7 +101,12 @@ def test_feature_maps_are_what_the_layers_put_out(rng, make):
 
 def arguments(rng):
     images = rng.integers(0, 256, (30, 28, 28), dtype=np.uint8)
-    return compact(), HISTORY, images, (np.arange(30) % 10).astype(np.uint8), rng.standard_normal((30, 10), np.float32)
+    return (
+        compact(),
+        HISTORY,
+        Images(images, (np.arange(30) % 10).astype(np.uint8)),
+        rng.standard_normal((30, 10), np.float32),
+    )
 
 
 def test_every_picture_is_drawn(tmp_path, rng):

@@ -30,7 +30,11 @@ def network(seed=0, units=4):
 def step(trained, optimizer, rng):
     y = trained.forward(rng.standard_normal((8, 5)), training=True)
     trained.backward(y - 1)
-    optimizer.step(trained.parameters(), trained.gradients())
+    optimizer.step(trained.parameters(), trained.gradients(), 0.1)
+
+
+def averaging(optimized, name="sgd", decay=0.0):
+    return ExponentialMovingAverage(OPTIMIZERS[name](), optimized, decay)
 
 
 # Progress
@@ -63,7 +67,7 @@ def test_history_grows_by_an_epoch_at_a_time():
 
 
 def test_a_new_run_has_its_settings_in_a_folder_of_its_own(tmp_path):
-    options = replace(DEFAULT, model="compact", seed=5, output="somewhere/w.npz")
+    options = replace(DEFAULT, model="compact", seed=5)
     made = [Run.create(options) for _ in range(4)]
     folders = [run.folder for run in made]
     assert len(set(folders)) == 4
@@ -83,7 +87,7 @@ def test_settings_are_those_a_run_begins_with(tmp_path):
     run = Run.create(DEFAULT)
     begun = replace(DEFAULT, dataset="synthetic", threads=1)
     assert Run.open(run.folder, begun).settings() == asdict(begun)
-    run.save(network(), OPTIMIZERS["sgd"](), Progress())
+    run.save(network(), averaging(network(), "sgd"), Progress())
     assert Run.open(run.folder, DEFAULT).settings() == asdict(begun)
 
 
@@ -123,24 +127,20 @@ def test_what_is_no_folder_is_refused(tmp_path, name):
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_restored_run_goes_on_bit_for_bit(tmp_path, rng, name):
-    trained, optimizer, progress = network(), OPTIMIZERS[name](), Progress()
+    trained, progress = network(), Progress()
+    optimizer = averaging(trained, name, 0.9)
     progress.add(1 / 3, 5, 8)
     progress.seconds = 0.1 + 0.2
     progress.end_epoch(0.7, 1e-300, math.pi)
     progress.add(2 / 3, 1, 8)
     for _ in range(3):
         step(trained, optimizer, rng)
-    average = ExponentialMovingAverage(trained.parameters(), 0.9)
-    for array in average.averages.values():
-        array[...] = rng.standard_normal(array.shape)
-    Run(tmp_path).save(trained, optimizer, progress, average)
+    Run(tmp_path).save(trained, optimizer, progress)
 
-    again, optimizer_again = network(seed=9), OPTIMIZERS[name]()
-    average_again = ExponentialMovingAverage(again.parameters(), 0.9)
-    assert Run(tmp_path).restore(again, optimizer_again, average_again) == progress
-    assert optimizer_again.steps == average_again.steps == 3
-    for key, array in average.averages.items():
-        assert array.tobytes() == average_again.averages[key].tobytes()
+    again = network(seed=9)
+    optimizer_again = averaging(again, name, 0.9)
+    assert Run(tmp_path).restore(again, optimizer_again) == progress
+    assert optimizer_again.steps == 3
     seed = int(rng.integers(2**31))
     for one, other in ((trained, optimizer), (again, optimizer_again)):
         step(one, other, np.random.default_rng(seed))
@@ -153,8 +153,8 @@ def test_a_restored_run_goes_on_bit_for_bit(tmp_path, rng, name):
 
 
 def test_a_run_without_a_checkpoint_begins_at_the_beginning(tmp_path):
-    fresh, optimizer = network(), OPTIMIZERS["adam"]()
-    assert Run(tmp_path).restore(fresh, optimizer) == Progress()
+    fresh = network()
+    assert Run(tmp_path).restore(fresh, averaging(fresh)) == Progress()
     for key, array in network().parameters().items():
         np.testing.assert_array_equal(fresh.parameters()[key], array)
 
@@ -164,16 +164,16 @@ def test_history_is_a_table_that_other_programs_can_read(tmp_path):
     for epoch in range(3):
         progress.add(0.1 * epoch, epoch, 7)
         progress.end_epoch(0.2, 0.3, 1e-5)
-    Run(tmp_path).save(network(), OPTIMIZERS["sgd"](), progress)
+    Run(tmp_path).save(network(), averaging(network(), "sgd"), progress)
     with (tmp_path / "history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [{name: float(value) for name, value in row.items()} for row in rows] == progress.history
-    Run(tmp_path).save(network(), OPTIMIZERS["sgd"](), Progress())
+    Run(tmp_path).save(network(), averaging(network(), "sgd"), Progress())
     assert (tmp_path / "history.csv").read_text().split() == [",".join(COLUMNS)]
 
 
 def test_an_interrupted_save_leaves_the_checkpoint_before_it(tmp_path, monkeypatch):
-    run, optimizer = Run(tmp_path), OPTIMIZERS["sgd"]()
+    run, optimizer = Run(tmp_path), averaging(network())
     run.save(network(seed=1), optimizer, Progress(epoch=1))
 
     def full(descriptor):
@@ -189,14 +189,16 @@ def test_an_interrupted_save_leaves_the_checkpoint_before_it(tmp_path, monkeypat
 
 
 def refused(run, units=4):
+    fresh = network(units=units)
     with pytest.raises(WeightsError) as error:
-        run.restore(network(units=units), OPTIMIZERS["adam"]())
+        run.restore(fresh, averaging(fresh, "adam"))
     assert str(run.checkpoint) in str(error.value)
     return str(error.value)
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path, rng):
-    run, trained, optimizer = Run(tmp_path), network(), OPTIMIZERS["adam"]()
+    run, trained = Run(tmp_path), network()
+    optimizer = averaging(trained, "adam")
     step(trained, optimizer, rng)
     run.save(trained, optimizer, Progress())
     good = run.checkpoint.read_bytes()
@@ -207,7 +209,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, rng):
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     run = Run(tmp_path)
-    run.save(network(), OPTIMIZERS["adam"](), Progress())
+    run.save(network(), averaging(network(), "adam"), Progress())
     assert "does not belong to this run: dense_2" in refused(run, units=3)
     network().save(run.checkpoint)
     assert "does not belong to this run" in refused(run)
@@ -225,7 +227,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
 )
 def test_a_checkpoint_with_another_description_is_refused(tmp_path, change):
     run = Run(tmp_path)
-    run.save(network(), OPTIMIZERS["sgd"](), Progress())
+    run.save(network(), averaging(network(), "sgd"), Progress())
     with weights.Reader(run.checkpoint) as file:
         arrays, description = file.arrays(), json.loads(json.dumps(file.metadata))
     change(description)
