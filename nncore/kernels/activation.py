@@ -1,16 +1,17 @@
-"""What follows a convolution, in one pass over its output, in Numba: see `reference.py` for the definitions.
+"""Bias and ReLU after a convolution, in one pass over its output.
 
-Parallel over images. Each has sums of its own, added up in one order whatever the number of threads.
+`layers/conv.py` and `layers/activations.py` are the definitions. Parallel over images. Each has sums of its own, added
+up in one order whatever the number of threads.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-from nncore.kernels.cache import CACHE
+from nncore.kernels.runtime import kernel
 from nncore.types import Array
 
 
-@njit(parallel=True, cache=CACHE)
+@kernel
 def bias_relu(y: Array, bias: Array) -> Array:
     """ReLU(y + bias) in the place of y (N, H, W, C), which is returned; bias (C,)."""
     n, height, width, channels = y.shape
@@ -24,7 +25,7 @@ def bias_relu(y: Array, bias: Array) -> Array:
     return y
 
 
-@njit(parallel=True, cache=CACHE)
+@kernel
 def _bias_relu_backward(dy: Array, y: Array, dx: Array, sums: Array) -> None:
     n, height, width, channels = y.shape
     for image in prange(n):

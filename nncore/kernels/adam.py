@@ -1,4 +1,4 @@
-"""A step of Adam in one pass over memory, in Numba: see `reference.py` for the definition.
+"""A step of Adam in one pass over memory: `optimizers.py` has the definition.
 
 No number depends on another, so the number of threads changes none.
 """
@@ -7,16 +7,16 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import int64, njit, prange
+from numba import int64, prange
 
-from nncore.kernels.cache import CACHE
+from nncore.kernels.runtime import kernel
 from nncore.types import Array
 
 CHUNK = 2**16
 """How many numbers a thread does at a time: for fewer, waking a second thread takes longer than doing them."""
 
 
-@njit(cache=CACHE, error_model="numpy")  # Python's model looks for divisions by zero, and hence goes without SIMD
+@kernel
 def _serial(w: Array, gradient: Array, m: Array, v: Array, scalars: tuple[float, float, float, float]) -> None:
     gain_1, gain_2, rate, epsilon = scalars
     for i in range(w.size):
@@ -26,7 +26,7 @@ def _serial(w: Array, gradient: Array, m: Array, v: Array, scalars: tuple[float,
         w[i] -= rate * m[i] / (np.sqrt(v[i]) + epsilon)
 
 
-@njit(parallel=True, cache=CACHE)
+@kernel
 def _parallel(w: Array, gradient: Array, m: Array, v: Array, scalars: tuple[float, float, float, float]) -> None:
     for each in prange((w.size + CHUNK - 1) // CHUNK):
         start = int64(each) * CHUNK

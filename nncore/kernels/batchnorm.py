@@ -1,20 +1,20 @@
-"""Batch normalisation, with or without the ReLU that follows it, in Numba: see `reference.py` for the definitions.
+"""Batch normalisation, with or without the ReLU that follows it: `layers/batchnorm.py` is the definition.
 
 Parallel over images. Each has sums of its own, added up in one order whatever the number of threads. The loops over
 channels run in SIMD, for which numbers must be of the arrays' own type: a plain 0 would turn them into float64.
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-from nncore.kernels.cache import CACHE
+from nncore.kernels.runtime import kernel
 from nncore.types import Array
 
 
-@njit(parallel=True, cache=CACHE, error_model="numpy")
+@kernel
 def _image_moments(x: Array, means: Array, variances: Array) -> None:
     # In float64: where the mean is much larger than the deviation, sums in float32 lose the latter.
     n, pixels, channels = x.shape
@@ -34,8 +34,19 @@ def _image_moments(x: Array, means: Array, variances: Array) -> None:
             variance[c] /= pixels
 
 
-@njit(parallel=True, cache=CACHE)
-def _normalize(x: Array, mean: Array, scale: Array, beta: Array, floor: float, y: Array) -> None:
+class Affine(NamedTuple):
+    """y = max((x - mean) * scale + beta, floor), with the constants of a channel each, (C,)."""
+
+    mean: Array
+    scale: Array
+    beta: Array
+    floor: Any  # 0 where a ReLU follows, else minus infinity
+    zero: Any  # 0 of the arrays' type
+
+
+@kernel
+def _normalize(x: Array, affine: Affine, y: Array) -> None:
+    mean, scale, beta, floor = affine.mean, affine.scale, affine.beta, affine.floor
     n, pixels, channels = x.shape
     for image in prange(n):
         for p in range(pixels):
@@ -45,10 +56,9 @@ def _normalize(x: Array, mean: Array, scale: Array, beta: Array, floor: float, y
                 result[c] = floor if value < floor else value  # in this form, a NaN stays one
 
 
-@njit(parallel=True, cache=CACHE)
-def _sum_gradients(
-    dy: Array, x: Array, mean: Array, scale: Array, beta: Array, floor: float, zero: float, sums: Array
-) -> None:
+@kernel
+def _sum_gradients(dy: Array, x: Array, affine: Affine, sums: Array) -> None:
+    mean, scale, beta, floor, zero = affine
     n, pixels, channels = x.shape
     for image in prange(n):
         plain, weighted = sums[image, 0], sums[image, 1]
@@ -61,19 +71,9 @@ def _sum_gradients(
                 weighted[c] += gradient * distance
 
 
-@njit(parallel=True, cache=CACHE)
-def _gradient(
-    dy: Array,
-    x: Array,
-    mean: Array,
-    scale: Array,
-    beta: Array,
-    floor: float,
-    zero: float,
-    shift: Array,
-    slope: Array,
-    dx: Array,
-) -> None:
+@kernel
+def _gradient(dy: Array, x: Array, affine: Affine, shift: Array, slope: Array, dx: Array) -> None:
+    mean, scale, beta, floor, zero = affine
     n, pixels, channels = x.shape
     for image in prange(n):
         for p in range(pixels):
@@ -97,7 +97,7 @@ def channel_moments(x: Array) -> tuple[Array, Array]:
 def batch_norm(x: Array, mean: Array, variance: Array, gamma: Array, beta: Array, epsilon: float, relu: bool) -> Array:
     """The result gamma * (x - mean) / sqrt(variance + epsilon) + beta, or ReLU of that. The last axis is C."""
     y = np.empty(x.shape, x.dtype)
-    _normalize(_images(x), mean, gamma / np.sqrt(variance + epsilon), beta, _floor(x, relu), _images(y))
+    _normalize(_images(x), _affine(x, mean, gamma / np.sqrt(variance + epsilon), beta, relu), _images(y))
     return y
 
 
@@ -106,14 +106,13 @@ def batch_norm_backward(
 ) -> tuple[Array, Array, Array]:
     """The gradients (dx, dgamma, dbeta) of `batch_norm`, where mean and variance are those of x."""
     count, deviation = x.size // x.shape[-1], np.sqrt(variance + epsilon)
-    scale, floor, dy_images, images = gamma / deviation, _floor(x, relu), _images(dy), _images(x)
-    zero: Any = x.dtype.type(0)
+    affine, dy_images, images = _affine(x, mean, gamma / deviation, beta, relu), _images(dy), _images(x)
     sums = np.zeros((len(x), 2, x.shape[-1]), x.dtype)
-    _sum_gradients(dy_images, images, mean, scale, beta, floor, zero, sums)
+    _sum_gradients(dy_images, images, affine, sums)
     dbeta, weighted = sums.sum(axis=0)
     dgamma = weighted / deviation
     dx, shift, slope = np.empty(x.shape, x.dtype), dbeta / count, dgamma / deviation / count
-    _gradient(dy_images, images, mean, scale, beta, floor, zero, shift, slope, _images(dx))
+    _gradient(dy_images, images, affine, shift, slope, _images(dx))
     return dx, dgamma, dbeta
 
 
@@ -122,6 +121,6 @@ def _images(x: Array) -> Array:
     return np.ascontiguousarray(x).reshape(len(x), math.prod(x.shape[1:-1]), x.shape[-1])
 
 
-def _floor(x: Array, relu: bool) -> Any:
-    """What lesser numbers become."""
-    return x.dtype.type(0 if relu else -np.inf)
+def _affine(x: Array, mean: Array, scale: Array, beta: Array, relu: bool) -> Affine:
+    number = x.dtype.type
+    return Affine(mean, scale, beta, number(0 if relu else -np.inf), number(0))

@@ -3,10 +3,9 @@
 from typing import Any
 
 import numpy as np
-from numba import get_num_threads, int64, njit, prange
+from numba import get_num_threads, int64, prange
 
-from nncore.kernels.cache import CACHE
-from nncore.kernels.conv.direct import BLOCK
+from nncore.kernels.runtime import kernel
 from nncore.kernels.simd.product import multiply, multiply_add
 from nncore.kernels.simd.vector import ROWS, VECTOR_BYTES, VECTORS, empty
 from nncore.types import Array, Integers, Pair
@@ -22,7 +21,7 @@ PARTS = 8
 
 
 def matmul(a: Array, b: Array) -> Array:
-    """`reference.matmul`: either matrix may be a view, such as a transposed one."""
+    """The product (M, P) of a (M, D) and b (D, P); either may be a view, such as a transposed one."""
     (rows, depth), columns, workers = a.shape, b.shape[1], get_num_threads()
     y: Array = empty((rows, columns), a.dtype)
     if rows * depth * columns < SMALL:
@@ -35,11 +34,11 @@ def matmul(a: Array, b: Array) -> Array:
     offsets = np.minimum(np.arange(-(-rows // ROWS) * ROWS), rows - 1) * step
     blocks = -(-columns * a.itemsize // (VECTORS * VECTOR_BYTES))
     shares = (1, workers) if blocks % workers == 0 else (workers, 1)
-    _multiply_many_rows(BLOCK, a, offsets, across, b, y, blocks, shares)
+    _multiply_many_rows(a, offsets, across, b, y, blocks, shares)
     return y
 
 
-@njit(nogil=True, error_model="numpy")
+@kernel(cached=False)
 def pack(part: Array, packed: Array) -> None:
     """Copy part (depth, columns) to packed (blocks, DEPTH, columns of a block), along the way it lies in memory."""
     width = packed.shape[2]
@@ -56,9 +55,9 @@ def pack(part: Array, packed: Array) -> None:
                 into[d] = column[d]
 
 
-@njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
+@kernel
 def _multiply_many_rows(
-    block: Any, a: Array, offsets: Integers, across: int, b: Array, y: Array, blocks: int, shares: Pair
+    a: Array, offsets: Integers, across: int, b: Array, y: Array, blocks: int, shares: Pair
 ) -> None:
     """shares: in how many groups of rows, and in how many of blocks of columns, the work is divided."""
     width, groups = VECTORS * VECTOR_BYTES // y.itemsize, len(offsets) // ROWS
@@ -80,7 +79,7 @@ def _multiply_many_rows(
                         multiply_add(a[:, first:], offsets, walk, packed[k], (0, 0), y, at)
 
 
-@njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy", fastmath={"contract"})
+@kernel(contract=True)
 def _multiply_few_rows(a: Array, b: Array, sums: Array) -> None:
     """What takes the time is to fetch b: each part of it is gone through once, in order."""
     for each in prange(len(sums)):

@@ -1,17 +1,27 @@
-"""Pooling in Numba: see `reference.py` for the definitions. Parallel over images, which share no pixel."""
+"""Pooling, with dropout where it follows, in compiled loops. Parallel over images, which share no pixel.
+
+`layers/pool.py` and `layers/dropout.py` are the definitions.
+"""
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-from nncore.kernels.cache import CACHE
+from nncore.kernels.runtime import kernel
 from nncore.types import Array, Integers, Mask, Pair, Shape
 
+NOBODY = -1
+"""The winner of a window from which no gradient passes, since dropout or ReLU made its number zero."""
 
-@njit(parallel=True, cache=CACHE)
+
+@kernel
 def max_pool(
     x: Array, pool_size: Pair, stride: Pair, kept: Mask | None = None, scale: float = 1.0
 ) -> tuple[Array, Integers]:
-    """The largest value of each window and its place in it, int32: (N, H, W, C) -> two (N, OH, OW, C); and dropout."""
+    """The largest value y of each window of x (N, H, W, C), and its place in the window, int32: both (N, OH, OW, C).
+
+    The place is counted in reading order, and is that of the first of equals. With dropout, y is multiplied by `scale`
+    where `kept` (N, OH, OW, C), and is 0 elsewhere, where NOBODY wins.
+    """
     n, height, width, channels = x.shape
     ph, pw = pool_size
     oh, ow = (height - ph) // stride[0] + 1, (width - pw) // stride[1] + 1
@@ -36,11 +46,11 @@ def max_pool(
                     keep = kept[image, i, j]
                     for c in range(channels):
                         best[c] = best[c] * factor if keep[c] else zero
-                        winner[c] = winner[c] if keep[c] else -1
+                        winner[c] = winner[c] if keep[c] else NOBODY
     return y, winners
 
 
-@njit(parallel=True, cache=CACHE)
+@kernel
 def max_pool_backward(
     dy: Array, winners: Integers, x_shape: Shape, pool_size: Pair, stride: Pair, scale: float = 1.0
 ) -> Array:
@@ -62,7 +72,7 @@ def max_pool_backward(
     return dx
 
 
-@njit(parallel=True, cache=CACHE)
+@kernel
 def avg_pool(x: Array, pool_size: Pair, stride: Pair) -> Array:
     """The mean of each window: (N, H, W, C) -> (N, OH, OW, C)."""
     n, height, width, channels = x.shape
@@ -81,7 +91,7 @@ def avg_pool(x: Array, pool_size: Pair, stride: Pair) -> Array:
     return y
 
 
-@njit(parallel=True, cache=CACHE)
+@kernel
 def avg_pool_backward(dy: Array, x_shape: Shape, pool_size: Pair, stride: Pair) -> Array:
     """Share each dy among the pixels of its window: (N, OH, OW, C) -> (N, H, W, C)."""
     n, oh, ow, channels = dy.shape

@@ -1,13 +1,13 @@
-"""Counted random numbers in Numba: see `reference.py` for the definition and its source."""
+"""Counted random numbers: `layers/dropout.py` has the definition and its source."""
 
 import numpy as np
-from numba import njit, prange, uint64
+from numba import prange, uint64
 
-from nncore.kernels.cache import CACHE
+from nncore.kernels.runtime import kernel
 from nncore.types import Mask, Shape
 
 
-@njit(parallel=True, cache=CACHE)
+@kernel
 def _fill(out: Mask, threshold: np.uint64, key: np.uint64) -> None:
     for i in prange(out.size):
         # Numba makes a float of int64 + uint64, so every constant says that it is unsigned.

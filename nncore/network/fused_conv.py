@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nncore.kernels import activation
-from nncore.kernels.conv import choose, direct, first_layer, winograd
+from nncore.kernels.conv import choose, direct, first_conv, winograd
 from nncore.layers import Conv2D, MaxPool2D
 from nncore.layers.windows import NO_PADDING
 from nncore.network.fused_layers import FusedStep, Place, draw_mask, keep_gradients
@@ -25,7 +25,7 @@ class FusedConv(FusedStep):
 
     ReLU, 2x2 max-pooling and dropout may be missing. A network's first convolution, if it has few taps, is treated in
     its own way: computing it takes less time than writing it to memory and fetching it again. So it exists in tiles
-    only (`first_layer`), which go straight to its own pooling, or are the input (`first`) of the second convolution.
+    only (`first_conv`), which go straight to its own pooling, or are the input (`first`) of the second convolution.
     """
 
     def __init__(self, layers: Sequence[Any], place: Place) -> None:
@@ -59,11 +59,11 @@ class FusedConv(FusedStep):
         if self.pool:
             kept, scale = self._mask(len(x)) if training else (None, 1.0)
             if self.in_tiles:
-                y, winners = first_layer.forward_pool(source, conv.filters, kept, scale)
+                y, winners = first_conv.forward_pool(source, conv.filters, kept, scale)
             else:
                 y, winners = winograd.forward_pool(source, self._weights(len(x)), bias, padding, kept, scale)
         elif self.in_tiles:
-            y = first_layer.forward(source, conv.filters)
+            y = first_conv.forward(source, conv.filters)
         elif self.relu and algorithm == "winograd":
             y = winograd.forward_relu(source, self._weights(len(x)), bias, padding)
         else:
@@ -81,9 +81,9 @@ class FusedConv(FusedStep):
         dx: Any = None
         if self.in_tiles:
             if self.pool:
-                dkernel, dbias = first_layer.backward_pool(x, result, dy, scale)
+                dkernel, dbias = first_conv.backward_pool(x, result, dy, scale)
             else:
-                dkernel, dbias = first_layer.backward(x, dy)
+                dkernel, dbias = first_conv.backward(x, dy)
         elif self.pool:
             dx, dkernel, dbias = winograd.backward_pool(x, kernel, result, dy, padding, scale)
         elif self.relu and algorithm == "winograd":
@@ -160,7 +160,7 @@ def _algorithm(conv: Conv2D, shape: Shape, asked: str, images: int) -> str:
 
 def _prologue(conv: Conv2D, x: Array, following: Padding) -> Any:
     """The convolution and its ReLU, not yet computed, in front of a convolution with the padding `following`."""
-    return first_layer.convolved(x, conv.parameters["kernel"], _bias(conv), conv.padding_for(x.shape[1:3]), following)
+    return first_conv.first_conv(x, conv.parameters["kernel"], _bias(conv), conv.padding_for(x.shape[1:3]), following)
 
 
 def _bias(conv: Conv2D) -> Array:

@@ -1,17 +1,17 @@
-"""im2col and col2im in Numba: see `reference.py` for the picture and the definition.
+"""im2col and col2im with compiled loops: `layers/windows.py` has the picture and the definitions.
 
 Both run in parallel over image rows. In col2im, a worker owns rows of the *result* and collects what falls on them, so
 no two workers ever add to one pixel and the sum is taken in one order whatever the number of threads.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-from nncore.kernels.cache import CACHE
+from nncore.kernels.runtime import kernel
 from nncore.types import Array, Padding, Pair, Shape
 
 
-@njit(parallel=True, cache=CACHE)
+@kernel
 def im2col(x: Array, kernel_size: Pair, stride: Pair, padding: Padding) -> Array:
     """Lay out each window as a row: (N, H, W, C) -> (N * OH * OW, KH * KW * C)."""
     n, height, width, channels = x.shape
@@ -39,7 +39,7 @@ def im2col(x: Array, kernel_size: Pair, stride: Pair, padding: Padding) -> Array
     return columns
 
 
-@njit(parallel=True, cache=CACHE)
+@kernel
 def col2im(columns: Array, x_shape: Shape, kernel_size: Pair, stride: Pair, padding: Padding) -> Array:
     """Add each row of columns back onto its window: (N * OH * OW, KH * KW * C) -> (N, H, W, C)."""
     n, height, width, channels = x_shape

@@ -4,46 +4,37 @@ In the columns of im2col, the entry for an output pixel p and a tap d of the ker
 
     columns[p, d] = image[pixels[p] + taps[d]]        y = columns @ w        dw = columns^T @ dy
 
-with `pixels` and `taps` two short tables of offsets. `product` takes one of them as a table, and the other as a walk of
-two loops: (kh, row, kw * channels, 1) goes over kh rows of the image, `row` numbers apart, and kw * channels neighbours
-in each. So nothing is copied but the image, and that only where there is padding.
+with `pixels` and `taps` two short tables of offsets. `product` takes one of them as a table. The other it walks in two
+nested loops: the walk (kh, row, kw * channels, 1) goes over kh rows of the image, which lie `row` numbers apart, and in
+each over kw * channels neighbours. So nothing is copied but the image, and that only where there is padding.
 
-With enough channels, the gradient dx is a convolution, too: of dy with the kernel turned by half a turn, its
-channels and filters swapped. With a stride s, the pixels whose rows and columns leave the same remainder when divided
-by s meet every s-th tap only; each such class is a convolution of stride 1 of its own.
+The gradient dx is a convolution, too: of dy with the kernel rotated by 180 degrees, its channels and filters swapped.
+With a stride of s, a pixel meets only every s-th tap of the kernel. Which taps these are depends on the remainders of
+its row and column when divided by s; the pixels of equal remainders form a class, and each class is a convolution of
+stride 1. Where the channels of x are too few to fill a vector, dx is made from columns after all.
 """
 
 import itertools
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numba import get_num_threads, int64, njit, prange
+from numba import get_num_threads, int64, prange
 from numpy.typing import DTypeLike
 
-from nncore.kernels.cache import CACHE
 from nncore.kernels.conv.columns import col2im
+from nncore.kernels.runtime import kernel
 from nncore.kernels.simd.product import multiply, multiply_add
-from nncore.kernels.simd.vector import ROWS, VECTOR_BYTES, VECTORS, Constant, conform
+from nncore.kernels.simd.vector import ROWS, VECTOR_BYTES, VECTORS, as_contiguous
 from nncore.layers.windows import output_size
 from nncore.types import Array, Integers, Padding, Pair, Shape
 
 Walk = tuple[int, int, int, int]  # outer count, outer step, inner count, inner step: see `product`
 
 
-class Block(NamedTuple):
-    """The block of `product`; as an argument of a kernel, it lets Numba's cache see that `product` has changed."""
-
-    rows: int
-    vectors: int
-
-
-BLOCK = Constant(Block(ROWS, VECTORS))
-
-
 def forward(x: Array, kernel: Array, stride: Pair, padding: Padding) -> Array:
-    """`reference.conv2d`."""
+    """The convolution of x (N, H, W, C) with a kernel (KH, KW, C, F): y (N, OH, OW, F)."""
     kh, kw, channels, filters = kernel.shape
-    x = conform("x", x, (*x.shape[:3], channels), x.dtype)
+    x = as_contiguous("x", x, (*x.shape[:3], channels), x.dtype)
     oh, ow = output_size(x.shape[1:3], (kh, kw), stride, padding)
     padded, columns = pad(x, padding), block_columns(filters, x.dtype)
     row = padded.shape[2] * channels
@@ -57,30 +48,30 @@ def forward(x: Array, kernel: Array, stride: Pair, padding: Padding) -> Array:
     )
     y = np.empty((len(x), oh, ow, filters), x.dtype)
     images, results = padded.reshape(len(x), padded.shape[1] * row), y.reshape(len(x), oh * ow, filters)
-    _convolve(BLOCK, images, pixels, walk, weights, results, get_num_threads())
+    _convolve(images, pixels, walk, weights, results, get_num_threads())
     return y
 
 
 def backward(x: Array, kernel: Array, dy: Array, stride: Pair, padding: Padding) -> tuple[Array, Array]:
-    """`reference.conv2d_backward`."""
+    """The gradients (dx, dkernel) of `forward`, from dy (N, OH, OW, F)."""
     size = output_size(x.shape[1:3], kernel.shape[:2], stride, padding)
-    x = conform("x", x, (*x.shape[:3], kernel.shape[2]), x.dtype)
-    dy = conform("dy", dy, (len(x), *size, kernel.shape[3]), x.dtype)
+    x = as_contiguous("x", x, (*x.shape[:3], kernel.shape[2]), x.dtype)
+    dy = as_contiguous("dy", dy, (len(x), *size, kernel.shape[3]), x.dtype)
     gradient = _gradient_of_few_channels if x.shape[3] < block_columns(1, x.dtype) // 2 else _gradient_of_channels
     return gradient(kernel, dy, x.shape, stride, padding), kernel_gradient(x, kernel, dy, stride, padding)
 
 
 def kernel_gradient(x: Array, kernel: Array, dy: Array, stride: Pair, padding: Padding) -> Array:
-    """Dw alone: all that is wanted of a network's first layer."""
+    """The gradient of the kernel alone: a network's first layer needs no dx."""
     kh, kw, channels, filters = kernel.shape
-    x = conform("x", x, (*x.shape[:3], channels), x.dtype)
+    x = as_contiguous("x", x, (*x.shape[:3], channels), x.dtype)
     padded, (oh, ow), columns = pad(x, padding), dy.shape[1:3], block_columns(filters, x.dtype)
     row = padded.shape[2] * channels
     taps = _whole_blocks(np.add.outer(np.arange(kh) * row, np.arange(kw * channels)))
     walk = oh, stride[0] * row, ow, stride[1] * channels
     sums = np.zeros((get_num_threads(), len(taps), columns), x.dtype)
     gradients = pad(dy, ((0, 0), (0, 0)), columns).reshape(len(dy), oh * ow, columns)
-    _correlate(BLOCK, padded.reshape(len(x), padded.shape[1] * row), taps, walk, gradients, sums)
+    _correlate(padded.reshape(len(x), padded.shape[1] * row), taps, walk, gradients, sums)
     dw: Array = sums.sum(axis=0)[: kh * kw * channels, :filters].reshape(kernel.shape)
     return dw
 
@@ -143,7 +134,7 @@ def block_columns(filters: int, dtype: DTypeLike) -> int:
     return -(-filters // width) * width
 
 
-@njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
+@kernel
 def _copy(x: Array, top: int, left: int, padded: Array) -> None:
     """padded[n, i + top, j + left, c] = x[n, i, j, c], and zeros elsewhere."""
     _, height, width, channels = x.shape
@@ -158,8 +149,8 @@ def _copy(x: Array, top: int, left: int, padded: Array) -> None:
                     pixel[c] = 0
 
 
-@njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
-def _convolve(block: Any, x: Array, pixels: Integers, walk: Walk, weights: Array, y: Array, workers: int) -> None:
+@kernel
+def _convolve(x: Array, pixels: Integers, walk: Walk, weights: Array, y: Array, workers: int) -> None:
     """y[n, p, f] = the sum over taps d of x[n, pixels[p] + walk(d)] * weights[block of f, d, f].
 
     x: (N, size of an image), weights: (blocks, taps, VECTORS * lanes), y: (N, pixels, F). Workers share the batch by
@@ -177,8 +168,8 @@ def _convolve(block: Any, x: Array, pixels: Integers, walk: Walk, weights: Array
                     multiply(x[n], pixels, walk, weights[f], (0, 0), y[n], (p, f * columns))
 
 
-@njit(parallel=True, cache=CACHE, nogil=True, error_model="numpy")
-def _correlate(block: Any, x: Array, taps: Integers, walk: Walk, dy: Array, sums: Array) -> None:
+@kernel
+def _correlate(x: Array, taps: Integers, walk: Walk, dy: Array, sums: Array) -> None:
     """sums[worker, d, f] += the sum over its images n and over pixels p of x[n, taps[d] + walk(p)] * dy[n, p, f]."""
     workers = len(sums)
     for each in prange(workers):

@@ -1,17 +1,20 @@
 """Convolution with square kernels and stride 1 by Winograd's minimal filtering, F(m, r) in both directions.
 
-For kernels of r x r, with the matrices of `cook_toom`, over tiles of n x n pixels that overlap by r - 1, n = m + r - 1,
+The output is cut into tiles of m x m pixels. For a kernel of r x r, a tile needs n x n pixels of the input, with
+n = m + r - 1; neighbouring tiles of the input overlap by r - 1. With the constant matrices A, B and G of `cook_toom`,
 
     V = B^T x B        U = G w G^T        M = sum over channels of U * V        y = A^T M A
 
-where * multiplies element by element: n^2 products for m^2 outputs in the place of r^2 m^2. Summed over channels, each
-element of U * V is a product of matrices, tiles by channels by filters. That is where the work is.
+computes the tile exactly, where * multiplies element by element: n^2 products in the place of m^2 r^2. For F(6, 3) that
+is 64 in the place of 324. Over all tiles of a batch, each element of U * V summed over channels is a product of two
+matrices, tiles by channels and channels by filters. That is where the work is done (`passes`).
 
-The backward pass is the transpose of each step, with no second set of tiles:
+Each step is linear, so the backward pass is the transpose of each, with no second set of tiles:
 
     dM = A dy A^T      dV = U dM,  dx = sum of tiles B dV B^T      dU = V dM,  dw = G^T dU G
 
-and since the second row of A is all ones, dM holds the sum of each tile of dy, of which the bias's gradient is made.
+The second row of A is all ones. So element (1, 1) of dM is the sum of a tile of dy, and these sums add up to the
+gradient of the bias.
 
 Source: Lavin & Gray 2015, arXiv 1509.09308, sections 4 and 5.
 """
@@ -24,25 +27,29 @@ import numpy as np
 from numba import get_num_threads
 from numpy.typing import DTypeLike
 
-from nncore.kernels.conv.convolved import Convolved
-from nncore.kernels.conv.first_layer import copy_tiles
+from nncore.kernels.conv.cook_toom import POINTS, cook_toom, transpose
+from nncore.kernels.conv.epilogues import BiasReLU, BiasReLUPool
+from nncore.kernels.conv.first_conv import FirstConv, copy_tiles
 from nncore.kernels.conv.passes import (
     STAGGER,
+    BackwardTransforms,
+    ForwardTransforms,
+    Tiling,
     backward_pass,
     backward_pass_to_first,
     forward_pass,
     transform_kernel,
     transform_sums,
 )
-from nncore.kernels.conv.tiles import Activated, Pooled, Rectified, Transform, Unpooled
-from nncore.kernels.conv.transforms import POINTS, cook_toom, transpose
-from nncore.kernels.simd.vector import ROWS, VECTOR_BYTES, VECTORS, Constant, conform, empty
+from nncore.kernels.conv.prologues import PoolBackward, ReLUBackward
+from nncore.kernels.conv.tiles import Transform
+from nncore.kernels.simd.vector import ROWS, VECTOR_BYTES, VECTORS, Constant, as_contiguous, empty
 from nncore.layers.windows import output_size
 from nncore.types import Array, Integers, Mask, Padding, Pair, Shape
 
 BLOCK_WIDTH = VECTORS * VECTOR_BYTES  # of a block of `product`, in bytes
-Images: TypeAlias = Any  # Array | Convolved
-"""In the place of images x may stand a first layer: then that of dx is taken by the gradients (taps, C), (C,) of it."""
+Images: TypeAlias = Any  # Array | FirstConv
+"""x may be a `FirstConv`. A backward pass then returns the gradients of that, kernel (taps, C) and bias (C,), as dx."""
 
 CHUNK_BYTES = 5 * 2**18
 """What the planes of a chunk may take, measured on cores with 2 MiB of second-level cache. Shorter chunks load the
@@ -68,18 +75,25 @@ class Weights(NamedTuple):
     matrices: Array
 
 
-@functools.cache
-def _transforms(tile: Tile) -> dict[str, Constant]:
+class Transforms(NamedTuple):
     """The six transforms of F(m, r)."""
+
+    forward: ForwardTransforms
+    backward: BackwardTransforms
+    kernel_to_weights: Constant
+    sums_to_dkernel: Constant
+
+
+@functools.cache
+def _transforms(tile: Tile) -> Transforms:
     (a, g, b), m = cook_toom(*tile), tile.m
-    return {
-        "x to planes": Constant(Transform(transpose(b), m)),
-        "dy to planes": Constant(Transform(a, m)),
-        "kernel to weights": Constant(Transform(g, 0)),
-        "planes to y": Constant(Transform(transpose(a), m)),
-        "planes to dx": Constant(Transform(b, m, accumulate=True)),
-        "sums to dkernel": Constant(Transform(transpose(g), 0, accumulate=True)),
-    }
+    x_to_planes = Constant(Transform(transpose(b), m))
+    return Transforms(
+        ForwardTransforms(x_to_planes, Constant(Transform(transpose(a), m))),
+        BackwardTransforms(x_to_planes, Constant(Transform(a, m)), Constant(Transform(b, m, accumulate=True))),
+        Constant(Transform(g, 0)),
+        Constant(Transform(transpose(g), 0, accumulate=True)),
+    )
 
 
 def serves(kernel_size: Pair, stride: Pair) -> bool:
@@ -119,7 +133,7 @@ def prepare(kernel: Array, tile: Tile, dtype: DTypeLike) -> Weights:
 
 
 def forward(x: Array, kernel: Array, stride: Pair, padding: Padding) -> Array:
-    """`reference.conv2d` for kernels (r, r, C, F) and stride (1, 1)."""
+    """The convolution of x (N, H, W, C) with a kernel (r, r, C, F), stride (1, 1): y (N, OH, OW, F)."""
     x = _source(x, kernel.shape[2])
     y: Array = empty((len(x), *_output_size(x, kernel, padding), kernel.shape[3]), x.dtype)
     _forward(x, prepare(kernel, best_tile(_size(y), kernel.shape), x.dtype), padding, y, _size(y))
@@ -127,8 +141,8 @@ def forward(x: Array, kernel: Array, stride: Pair, padding: Padding) -> Array:
 
 
 def backward(x: Array, kernel: Array, dy: Array, stride: Pair, padding: Padding) -> tuple[Array, Array]:
-    """`reference.conv2d_backward` for kernels (r, r, C, F) and stride (1, 1)."""
-    dy = conform("dy", dy, (len(x), *_output_size(x, kernel, padding), kernel.shape[3]), x.dtype)
+    """The gradients (dx, dkernel) of `forward`, from dy (N, OH, OW, F)."""
+    dy = as_contiguous("dy", dy, (len(x), *_output_size(x, kernel, padding), kernel.shape[3]), x.dtype)
     dx, dw, _ = _backward(x, kernel, padding, dy, _size(dy))
     return dx, dw
 
@@ -138,29 +152,29 @@ def forward_relu(x: Images, kernel: Array | Weights, bias: Array, padding: Paddi
     x = _source(x, kernel.shape[2])
     y: Array = empty((x.shape[0], *_output_size(x, kernel, padding), kernel.shape[3]), x.dtype)
     weights = kernel if isinstance(kernel, Weights) else prepare(kernel, best_tile(_size(y), kernel.shape), x.dtype)
-    _forward(x, weights, padding, Activated(y, conform("bias", bias, kernel.shape[3:], x.dtype)), _size(y))
+    _forward(x, weights, padding, BiasReLU(y, as_contiguous("bias", bias, kernel.shape[3:], x.dtype)), _size(y))
     return y
 
 
 def backward_relu(x: Images, kernel: Array, y: Array, dy: Array, padding: Padding) -> tuple[Any, Array, Array]:
     """The gradients (dx, dw, dbias) of `forward_relu`, which gave y."""
     shape = (x.shape[0], *_output_size(x, kernel, padding), kernel.shape[3])
-    source = Rectified(conform("dy", dy, shape, x.dtype), conform("y", y, shape, x.dtype))
+    source = ReLUBackward(as_contiguous("dy", dy, shape, x.dtype), as_contiguous("y", y, shape, x.dtype))
     return _backward(x, kernel, padding, source, _size(y))
 
 
 def forward_pool(
     x: Images, kernel: Array | Weights, bias: Array, padding: Padding, kept: Mask | None = None, scale: float = 1.0
 ) -> tuple[Array, Integers]:
-    """As `forward_relu`, and 2x2 max-pooling, and dropout: y is multiplied by `scale` where `kept` and zero elsewhere.
+    """As `forward_relu`, then 2x2 max-pooling and dropout: y is multiplied by `scale` where `kept` and zero elsewhere.
 
-    Returns y (N, OH // 2, OW // 2, F), which is the shape of `kept` too, and its winners (int8; see `tiles.Pooled`).
+    Returns y (N, OH // 2, OW // 2, F), the shape of `kept` too, and its winners (int8: `epilogues.BiasReLUPool`).
     """
     x, (oh, ow) = _source(x, kernel.shape[2]), _output_size(x, kernel, padding)
     y: Array = empty((x.shape[0], oh // 2, ow // 2, kernel.shape[3]), x.dtype)
     winners = np.empty(y.shape, np.int8)
-    kept = conform("kept", kept, y.shape, np.bool_) if kept is not None else None
-    target = Pooled(y, winners, conform("bias", bias, kernel.shape[3:], x.dtype), kept, x.dtype.type(scale))
+    kept = as_contiguous("kept", kept, y.shape, np.bool_) if kept is not None else None
+    target = BiasReLUPool(y, winners, as_contiguous("bias", bias, kernel.shape[3:], x.dtype), kept, x.dtype.type(scale))
     weights = kernel if isinstance(kernel, Weights) else prepare(kernel, best_tile(_pooled(y), kernel.shape), x.dtype)
     if weights.tile.m % 2:  # windows lie across the borders of tiles
         whole: Array = empty((x.shape[0], *_pooled(y), kernel.shape[3]), x.dtype)
@@ -177,8 +191,8 @@ def backward_pool(
     """The gradients (dx, dw, dbias) of `forward_pool`, which gave the winners."""
     oh, ow = _output_size(x, kernel, padding)
     shape = x.shape[0], oh // 2, ow // 2, kernel.shape[3]
-    dy, winners = conform("dy", dy, shape, x.dtype), conform("winners", winners, shape, np.int8)
-    source = Unpooled(dy, winners, x.dtype.type(scale))
+    dy, winners = as_contiguous("dy", dy, shape, x.dtype), as_contiguous("winners", winners, shape, np.int8)
+    source = PoolBackward(dy, winners, x.dtype.type(scale))
     return _backward(x, kernel, padding, source, _pooled(dy))
 
 
@@ -197,13 +211,13 @@ def _output_size(x: Images, kernel: Array | Weights, padding: Padding) -> Pair:
 
 def _forward(x: Images, weights: Weights, padding: Padding, y: Any, size: Pair) -> None:
     (tile, (*_, channels, filters), matrices), ((top, _), (left, _)) = weights, padding
-    grid, workers, count = _grid(size, tile), get_num_threads(), x.shape[0]
-    tiles = count * math.prod(grid)
+    grid, workers, images = _grid(size, tile), get_num_threads(), x.shape[0]
+    tiles = images * math.prod(grid)
     # Where there are few tiles, most of the time goes by until the weights are there: each worker fetches its own.
     shares = (workers, 1) if tiles > 2 * ROWS * workers else (1, workers)
     chunk = _chunk(-(-tiles // shares[0]), tile, channels + matrices.shape[4], x.dtype)
-    kinds = _transforms(tile)["x to planes"], _transforms(tile)["planes to y"]
-    forward_pass(*kinds, x, count, matrices, y, filters, (top, left), grid, shares, chunk)
+    tiling = Tiling(images, channels, filters, top, left, *grid, *shares, chunk)
+    forward_pass(_transforms(tile).forward, x, matrices, y, tiling)
 
 
 def _backward(x: Images, kernel: Array, padding: Padding, dy: Any, size: Pair) -> tuple[Any, Array, Array]:
@@ -213,25 +227,25 @@ def _backward(x: Images, kernel: Array, padding: Padding, dy: Any, size: Pair) -
     _transform_kernel(kernel.swapaxes(2, 3), tile, weights)
     grid, workers = _grid(size, tile), get_num_threads()
     chunk = _chunk(-(-x.shape[0] // workers) * math.prod(grid), tile, channels + filters, x.dtype)
+    tiling = Tiling(x.shape[0], channels, filters, top, left, *grid, workers, 1, chunk)
     blocks = _blocks(filters, x.dtype)
     sums = _matrices(workers, tile.n, blocks, -(-channels // ROWS) * ROWS, x.dtype)
     dbias = np.zeros((workers, blocks * sums.shape[5]), x.dtype)
-    kinds, origin = (transforms["x to planes"], transforms["dy to planes"], transforms["planes to dx"]), (top, left)
     dx: Any
-    if isinstance(x, Convolved):
+    if isinstance(x, FirstConv):
         dfirst = np.empty((workers, *x.kernel.shape), x.dtype), np.empty((workers, *x.bias.shape), x.dtype)
-        backward_pass_to_first(*kinds, x, dy, weights, channels, *dfirst, sums, dbias, origin, grid, chunk)
+        backward_pass_to_first(transforms.backward, x, dy, weights, dfirst, sums, dbias, tiling)
         dx = tuple(parts.sum(axis=0)[..., :channels] for parts in dfirst)
     else:
         dx = empty(x.shape, x.dtype)
-        backward_pass(*kinds, _source(x, channels), dy, weights, dx, sums, dbias, origin, grid, chunk)
+        backward_pass(transforms.backward, _source(x, channels), dy, weights, dx, sums, dbias, tiling)
     dw = np.empty(kernel.shape, x.dtype)
-    transform_sums(transforms["sums to dkernel"], sums, dw)
+    transform_sums(transforms.sums_to_dkernel, sums, dw)
     return dx, dw, dbias.sum(axis=0)[:filters]
 
 
 def _source(x: Images, channels: int) -> Images:
-    return x if isinstance(x, Convolved) else conform("x", x, (*x.shape[:3], channels), x.dtype)
+    return x if isinstance(x, FirstConv) else as_contiguous("x", x, (*x.shape[:3], channels), x.dtype)
 
 
 def _grid(size: Pair, tile: Tile) -> Pair:
@@ -262,5 +276,5 @@ def _matrices(count: int, n: int, blocks: int, rows: int, dtype: DTypeLike) -> A
 
 
 def _transform_kernel(kernel: Array, tile: Tile, weights: Array) -> None:
-    kernel = conform("kernel", kernel, (tile.r, tile.r, *kernel.shape[2:]), weights.dtype)
-    transform_kernel(_transforms(tile)["kernel to weights"], kernel, weights)
+    kernel = as_contiguous("kernel", kernel, (tile.r, tile.r, *kernel.shape[2:]), weights.dtype)
+    transform_kernel(_transforms(tile).kernel_to_weights, kernel, weights)

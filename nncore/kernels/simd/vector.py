@@ -12,7 +12,6 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,25 +34,18 @@ ROWS, VECTORS = (8 if REGISTERS == 32 else 6), 2
 INDEX, LANE, BYTE = ir.IntType(64), ir.IntType(32), ir.IntType(8)
 CONTRACT = ("contract",)  # a product and the sum that takes it may become one instruction
 
-_FILES = sorted(Path(__file__).parent.parent.rglob("*.py"))
-_SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in _FILES)).hexdigest()
-
 
 class ConstantType(types.Opaque):
-    """The Numba type of a Constant: to compiled code, the value itself is known.
-
-    Numba's cache sees changes of the file that holds a compiled function, but not of what the function calls. The
-    type's name, a part of every key of the cache, therefore carries a hash of all sources in this folder.
-    """
+    """The Numba type of a Constant: to compiled code, the value itself is known. Equal values have one type."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
-        key = hashlib.sha256(f"{value!r} {VECTOR_BYTES} {REGISTERS} {_SOURCES}".encode()).hexdigest()
+        key = hashlib.sha256(f"{value!r} {VECTOR_BYTES} {REGISTERS}".encode()).hexdigest()
         super().__init__(f"{type(value).__name__}({key[:16]})")
 
 
 class Constant:
-    """A NamedTuple as an argument of compiled functions, its fields known while they are compiled."""
+    """A NamedTuple as an argument of compiled functions. They are compiled for each value, and know its fields."""
 
     def __init__(self, value: Any) -> None:
         self.numba_type = ConstantType(value)
@@ -77,7 +69,7 @@ def expose(name: str) -> None:
         return known
 
 
-def conform(name: str, array: Any, shape: Shape, dtype: DTypeLike) -> Any:
+def as_contiguous(name: str, array: Any, shape: Shape, dtype: DTypeLike) -> Any:
     """The array in one piece and of that type: what works on raw memory must know what it is given.
 
     Raises ShapeError if the shape is another, and OptionError for numbers that are neither float32 nor float64.

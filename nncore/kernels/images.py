@@ -1,16 +1,16 @@
-"""Moving ink in Numba: affine and elastic distortion, and stroke thickness. See `reference.py` for the definitions.
+"""Images distorted and drawn. `data/augment.py` defines `warp` and `thicken`, `data/strokes/synthetic.py` draw_strokes.
 
-Both run in parallel over images, each of which stands by itself: the numbers are the same for any number of threads.
+Parallel over images, each of which stands by itself: the numbers are the same for any number of threads.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-from nncore.kernels.cache import CACHE
+from nncore.kernels.runtime import kernel
 from nncore.types import Array, Bytes, Integers
 
 
-@njit(cache=CACHE)
+@kernel(cached=False)
 def _spline(length: int, controls: int) -> tuple[Integers, Array]:
     """For each pixel of a side, its first control point, and the weights (length, 4) of that and the next three."""
     first = np.empty(length, np.int64)
@@ -26,7 +26,7 @@ def _spline(length: int, controls: int) -> tuple[Integers, Array]:
     return first, weights
 
 
-@njit(cache=CACHE)
+@kernel(cached=False)
 def _sample(image: Bytes, y: float, x: float) -> float:
     """Bilinear interpolation at (y, x), with zeros around the image."""
     height, width = image.shape
@@ -48,7 +48,7 @@ def _sample(image: Bytes, y: float, x: float) -> float:
     return value
 
 
-@njit(parallel=True, cache=CACHE)
+@kernel
 def warp(images: Bytes, matrices: Array, grids: Array) -> Bytes:
     """Fetch each pixel from where an affine map and an elastic field say: (N, H, W) -> (N, H, W)."""
     n, height, width = images.shape
@@ -76,7 +76,7 @@ def warp(images: Bytes, matrices: Array, grids: Array) -> Bytes:
     return out
 
 
-@njit(parallel=True, cache=CACHE)
+@kernel
 def thicken(images: Bytes, amounts: Array) -> Bytes:
     """Mix each image with its dilation (amount above 0) or erosion (below 0): (N, H, W) -> (N, H, W)."""
     n, height, width = images.shape
@@ -93,3 +93,34 @@ def thicken(images: Bytes, amounts: Array) -> Bytes:
                     extreme = min(x[i, j], x[above, j], x[below, j], x[i, left], x[i, right])
                 out[image, i, j] = int(x[i, j] + abs(amount) * (float(extreme) - x[i, j]) + 0.5)
     return out
+
+
+@kernel
+def draw_strokes(points: Array, radius: Array, softness: Array, size: int) -> Array:
+    """Ink from 0 to 1 of paths drawn with a soft round pen: (N, P, 2) -> (N, size, size).
+
+    A segment can only ink the pixels near it, so each looks at its own small rectangle of the image.
+    """
+    ink = np.zeros((len(points), size, size), np.float32)
+    for n in prange(len(points)):
+        soft = softness[n]
+        for p in range(points.shape[1] - 1):
+            r0, r1 = radius[n, p], radius[n, p + 1]
+            if r0 <= 0 or r1 <= 0:
+                continue
+            x0, y0, x1, y1 = points[n, p, 0], points[n, p, 1], points[n, p + 1, 0], points[n, p + 1, 1]
+            dx, dy = x1 - x0, y1 - y0
+            length2 = dx * dx + dy * dy
+            reach = max(r0, r1) + soft / 2
+            left = max(int(np.floor(min(x0, x1) - reach)), 0)
+            right = min(int(np.ceil(max(x0, x1) + reach)), size)
+            top = max(int(np.floor(min(y0, y1) - reach)), 0)
+            bottom = min(int(np.ceil(max(y0, y1) + reach)), size)
+            for i in range(top, bottom):
+                for j in range(left, right):
+                    x, y = j + 0.5 - x0, i + 0.5 - y0
+                    t = min(max((x * dx + y * dy) / length2, 0.0), 1.0) if length2 > 0 else 0.0
+                    distance = np.hypot(x - t * dx, y - t * dy)
+                    level = 0.5 + (r0 + t * (r1 - r0) - distance) / soft
+                    ink[n, i, j] = max(ink[n, i, j], min(level, 1.0))
+    return ink

@@ -1,0 +1,255 @@
+"""A network's first convolution, with its ReLU, computed a tile at a time wherever a tile of it is needed.
+
+The images that a network starts with have one channel or three. To convolve them takes less time than to write the
+result to memory and to fetch it again. So the convolution is a prologue, `FirstConv`: the second convolution reads its
+tiles (`winograd`), or they are pooled and written (`forward_pool`), and in the backward pass they are computed once
+more. Nobody needs the gradient of the pictures. Those of kernel and bias are sums over all pixels; `FirstConvGradient`
+is the epilogue to which each tile of dy adds its part while it is in registers.
+"""
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import get_num_threads, int64, prange
+from numpy.typing import DTypeLike
+
+from nncore.kernels.conv.direct import pad
+from nncore.kernels.conv.epilogues import BiasReLUPool, relu
+from nncore.kernels.conv.prologues import Opener, Place, PoolBackward, relu_backward
+from nncore.kernels.conv.tiles import Transform, transform
+from nncore.kernels.runtime import kernel
+from nncore.kernels.simd.vector import (
+    INDEX,
+    VECTOR_BYTES,
+    Constant,
+    Vector,
+    Window,
+    as_contiguous,
+    empty,
+    loop,
+    splat,
+)
+from nncore.layers.windows import output_size
+from nncore.types import Array, Integers, Mask, Padding, Pair, Shape
+
+TILE_SIZE = 4
+_IDENTITY = tuple(tuple(Fraction(int(i == j)) for j in range(TILE_SIZE)) for i in range(TILE_SIZE))
+TILE = Constant(Transform(_IDENTITY, TILE_SIZE))  # a tile on its way from a prologue to an epilogue
+OVERHANG = 8
+"""How far a tile may reach beyond an image, at most: with all of its pixels."""
+
+
+class FirstConv(NamedTuple):
+    """Reads y = ReLU(x * kernel + bias), images (N, height, width, F).
+
+    x: (N, H, W, C) with zeros around, kernel: (taps, F), bias: (F,), with F a multiple of the vectors' length.
+    taps: how many numbers of x lie between the first number of a window and each other one. height, width: of y.
+    above, left: where in x the window of the pixel y[0, 0] begins; once opened, where in y the tile begins.
+    """
+
+    x: Any
+    kernel: Any
+    bias: Any
+    taps: Any
+    height: Any
+    width: Any
+    above: Any
+    left: Any
+
+    @property
+    def shape(self) -> Shape:
+        return len(self.x), self.height, self.width, self.kernel.shape[1]
+
+    @property
+    def dtype(self) -> Any:
+        return self.x.dtype
+
+    def open(self, opener: Opener, at: Place) -> "FirstConv":
+        n, i, j, c = at
+        height, width, above, left = (opener.integer(field) for field in self[4:])
+        corner = [opener.builder.add(i, above), opener.builder.add(j, left)]
+        x = opener(self.x, [n, *corner, INDEX(0)], (1, 2))
+        kernel, bias = opener(self.kernel, [INDEX(0), c], (0,)), opener(self.bias, [c], ())
+        return FirstConv(x, kernel, bias, opener(self.taps, [INDEX(0)], (0,)), height, width, i, j)
+
+    def contains(self, size: int, lanes: int) -> ir.Value:
+        b, inside = self.x.builder, ir.IntType(1)(1)
+        for start, length in ((self.above, self.height), (self.left, self.width)):
+            inside = b.and_(inside, b.icmp_signed(">=", start, INDEX(0)))
+            inside = b.and_(inside, b.icmp_signed("<=", b.add(start, INDEX(size)), length))
+        return inside
+
+    def load(self, pixels: Sequence[Any], lanes: int, masked: bool) -> list[Vector]:
+        b = self.x.builder
+
+        def add(weights: Vector, inputs: list[Vector], sums: Sequence[ir.Value]) -> list[ir.Value]:
+            return [(Vector(b, total) + x * weights).value for total, x in zip(sums, inputs, strict=True)]
+
+        totals = self.each_tap(pixels, [self.bias.load((), lanes).value] * len(pixels), self.kernel, lanes, add)
+        vectors = [relu(Vector(b, total)) for total in totals]
+        return [self._inside(v, pixel) for v, pixel in zip(vectors, pixels, strict=True)] if masked else vectors
+
+    def _inside(self, vector: Vector, pixel: Any) -> Vector:
+        """Zero outside of y."""
+        b = self.x.builder
+        for start, step, length in zip((self.above, self.left), pixel, (self.height, self.width), strict=True):
+            at = b.add(start, INDEX(step) if isinstance(step, int) else step)
+            vector = Vector(b, b.select(b.icmp_unsigned("<", at, length), vector.value, vector.full(0).value))
+        return vector
+
+    def each_tap(
+        self,
+        pixels: Sequence[Any],
+        carried: Sequence[ir.Value],
+        weights: Window,
+        lanes: int,
+        body: Callable[[Vector, list[Vector], Sequence[ir.Value]], Sequence[ir.Value]],
+        store: bool = False,
+    ) -> list[ir.Value]:
+        """Emit a loop over the taps: carried = body(the tap's weights, what it meets in x for each pixel, carried).
+
+        With `store`, the first that the body returns are the tap's new weights.
+        """
+        b, x = self.x.builder, self.x
+        starts = [b.ptrtoint(x.pointer(pixel, x.scalar), INDEX) for pixel in pixels]
+
+        def each(tap: ir.Value, *carried: ir.Value) -> list[ir.Value]:
+            step = b.mul(b.load(self.taps.pointer([tap], INDEX), typ=INDEX), INDEX(x.bytes))
+            pointers = [b.inttoptr(b.add(start, step), x.scalar.as_pointer()) for start in starts]
+            inputs = [splat(b, b.load(pointer, align=x.bytes, typ=x.scalar), lanes) for pointer in pointers]
+            results = list(body(weights.load([tap], lanes), inputs, carried))
+            if store:
+                weights.store([tap], Vector(b, results.pop(0)))
+            return results
+
+        return loop(b, self.kernel.shape[0], carried, each)
+
+
+class FirstConvGradient(NamedTuple):
+    """Written, with the gradient of a `FirstConv`, as the gradients of its kernel and its bias, which are added to."""
+
+    conv: Any
+    dkernel: Any
+    dbias: Any
+
+    def open(self, opener: Opener, at: Place) -> "FirstConvGradient":
+        conv = opener.fields(*self.conv).open(opener, at)
+        dkernel, dbias = opener(self.dkernel, [INDEX(0), at[3]], (0,)), opener(self.dbias, at[3:], ())
+        return FirstConvGradient(conv, dkernel, dbias)
+
+    def contains(self, size: int, lanes: int) -> ir.Value:
+        return self.conv.contains(size, lanes)
+
+    def store(self, row: ir.Value, rows: Sequence[Sequence[Vector]], masked: bool, accumulate: bool) -> None:
+        lanes = rows[0][0].lanes
+        pixels = [(row, column) for column in range(len(rows[0]))]
+        y = self.conv.load(pixels, lanes, masked)
+        dy = [relu_backward(gradient, value) for gradient, value in zip(rows[0], y, strict=True)]
+        self.dbias.store((), sum(dy, start=self.dbias.load((), lanes)))
+
+        def add(total: Vector, inputs: list[Vector], _: Sequence[ir.Value]) -> list[ir.Value]:
+            first, *others = (gradient * x for gradient, x in zip(dy, inputs, strict=True))
+            return [(total + sum(others, start=first)).value]  # in this order, no product waits for the total
+
+        self.conv.each_tap(pixels, [], self.dkernel, lanes, add, store=True)
+
+
+def first_conv(x: Array, kernel: Array, bias: Array, padding: Padding, following: Padding) -> FirstConv:
+    """The prologue `ReLU(x * kernel + bias)`, of stride 1, in front of a convolution with the padding `following`.
+
+    x: (N, H, W, C), kernel: (KH, KW, C, F), bias: (F,).
+    """
+    kh, kw, channels, filters = kernel.shape
+    x = as_contiguous("x", x, (*x.shape[:3], channels), x.dtype)
+    size = output_size(x.shape[1:3], (kh, kw), (1, 1), padding)
+    (above, below), (left, right) = ((before, after + OVERHANG) for before, after in following)
+    (top, bottom), (first, last) = padding
+    x = pad(x, ((top + above, bottom + below), (first + left, last + right)))
+    taps = np.add.outer(np.arange(kh) * x.shape[2] * channels, np.arange(kw * channels)).ravel()
+    kernel = as_contiguous("kernel", kernel, kernel.shape, x.dtype).reshape(len(taps), filters)
+    bias, missing = as_contiguous("bias", bias, (filters,), x.dtype), -filters % (VECTOR_BYTES // x.itemsize)
+    if missing:
+        kernel, bias = np.pad(kernel, ((0, 0), (0, missing))), np.pad(bias, (0, missing))
+    return FirstConv(x, kernel, bias, taps, *size, above, left)
+
+
+def forward(conv: FirstConv, filters: int) -> Array:
+    """The convolution and its ReLU, written to memory after all: y (N, OH, OW, F)."""
+    y: Array = empty((*conv.shape[:3], filters), conv.dtype)
+    copy_tiles(conv, y, y.shape, y.dtype)
+    return y
+
+
+def backward(conv: FirstConv, dy: Array) -> tuple[Array, Array]:
+    """The gradients of kernel (taps, F) and bias (F,), for dy (N, OH, OW, F)."""
+    dy = as_contiguous("dy", dy, (*conv.shape[:3], dy.shape[3]), conv.dtype)
+    return _gradients(conv, dy, dy.shape[3])
+
+
+def forward_pool(conv: FirstConv, filters: int, kept: Mask | None = None, scale: float = 1.0) -> tuple[Array, Integers]:
+    """The same, pooled: as `winograd.forward_pool`."""
+    shape = (len(conv.x), conv.height // 2, conv.width // 2, filters)
+    y: Array = empty(shape, conv.dtype)
+    winners: Integers = empty(shape, np.int8)
+    kept = as_contiguous("kept", kept, shape, np.bool_) if kept is not None else None
+    target = BiasReLUPool(y, winners, np.zeros(filters, conv.dtype), kept, conv.dtype.type(scale))
+    copy_tiles(conv, target, (len(y), 2 * shape[1], 2 * shape[2], filters), y.dtype)
+    return y, winners
+
+
+def backward_pool(conv: FirstConv, winners: Integers, dy: Array, scale: float = 1.0) -> tuple[Array, Array]:
+    """The gradients of kernel and bias, for dy (N, OH // 2, OW // 2, F) and the winners that `forward_pool` gave."""
+    shape = (len(conv.x), conv.height // 2, conv.width // 2, dy.shape[3])
+    dy, winners = as_contiguous("dy", dy, shape, conv.dtype), as_contiguous("winners", winners, shape, np.int8)
+    return _gradients(conv, PoolBackward(dy, winners, conv.dtype.type(scale)), dy.shape[3])
+
+
+def _gradients(conv: FirstConv, dy: Any, filters: int) -> tuple[Array, Array]:
+    workers = get_num_threads()
+    dkernel = np.empty((workers, *conv.kernel.shape), conv.dtype)
+    dbias = np.empty((workers, *conv.bias.shape), conv.dtype)
+    add_gradients(TILE, dy, conv, dkernel, dbias, filters, _grid(conv.height, conv.width))
+    return dkernel.sum(axis=0)[:, :filters], dbias.sum(axis=0)[:filters]
+
+
+def copy_tiles(source: Any, target: Any, shape: Shape, dtype: DTypeLike) -> None:
+    """Write source, images or a prologue (N, H, W, C) of this shape, into target, images or an epilogue."""
+    count, height, width, channels = shape
+    vector = VECTOR_BYTES // np.dtype(dtype).itemsize
+    write_tiles(TILE, source, target, count, channels, _grid(height, width), vector)
+
+
+def _grid(height: int, width: int) -> Pair:
+    return -(-height // TILE_SIZE), -(-width // TILE_SIZE)
+
+
+@kernel
+def write_tiles(tile: Any, source: Any, target: Any, count: int, channels: int, grid: Pair, vector: int) -> None:
+    """`copy_tiles`, in parallel over images, with vectors of so many channels."""
+    for each in prange(count):
+        image: Any = int64(each)
+        for i in range(grid[0]):
+            for j in range(grid[1]):
+                for c in range(0, channels, vector):
+                    at = image, i * tile.step, j * tile.step, c
+                    transform(tile, source, at, target, at)
+
+
+@kernel
+def add_gradients(tile: Any, dy: Any, conv: Any, dkernel: Array, dbias: Array, filters: int, grid: Pair) -> None:
+    """Add up each worker's gradients, dkernel (workers, taps, F) and dbias (workers, F), from dy."""
+    for each in prange(len(dkernel)):
+        w: Any = int64(each)
+        # Sums of its own: two workers that add to the same line of the cache would wait for each other all the time.
+        own_dkernel, own_dbias = np.zeros_like(dkernel[w]), np.zeros_like(dbias[w])
+        sums = FirstConvGradient(conv, own_dkernel, own_dbias)
+        for image in range(len(conv.x) * w // len(dkernel), len(conv.x) * (w + 1) // len(dkernel)):
+            for i in range(grid[0]):
+                for j in range(grid[1]):
+                    for c in range(0, filters, VECTOR_BYTES // dbias.itemsize):
+                        at = image, i * tile.step, j * tile.step, c
+                        transform(tile, dy, at, sums, at)
+        dkernel[w], dbias[w] = own_dkernel, own_dbias
