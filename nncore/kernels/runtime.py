@@ -65,7 +65,7 @@ def find_cache() -> Path | None:
             _remove_others(place / name)
             return place / name
     place = Path(tempfile.gettempdir(), f"nncore-kernels-{_user()}")
-    if _make(place, mode=0o700) and _is_private(place) and _make(place / name):
+    if _is_private(place) and _make(place / name):
         warnings.warn(f"the kernels' folder cannot be written: compiled kernels are kept in {place}", stacklevel=2)
         return place / name
     warnings.warn("no folder of this user can be written: kernels are compiled anew in every run", stacklevel=2)
@@ -77,10 +77,10 @@ def _hash() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
-def _make(folder: Path, mode: int = 0o777) -> bool:
+def _make(folder: Path) -> bool:
     """Whether the folder is there, made if need be, and files can be made in it."""
     try:
-        folder.mkdir(mode, parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return True
     except OSError:
@@ -100,8 +100,12 @@ def _user() -> int:
 
 
 def _is_private(folder: Path) -> bool:
-    """Whether only this user can put something into the folder, which must not be a link that another user made."""
-    found = folder.lstat()
+    """Whether this is a folder, made if need be, in which only this user can put something."""
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()  # of a link itself, which may be another user's
+    except OSError:
+        return False
     writable_by_others = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     return stat.S_ISDIR(found.st_mode) and found.st_uid == _user() and not writable_by_others
 

@@ -32,7 +32,7 @@ STAGGER = 192
 
 
 class Tiling(NamedTuple):
-    """How a batch is cut into tiles, and the tiles into work. (Numba hands no tuples of tuples to its workers.)"""
+    """How a batch is cut into tiles, and the tiles into work: flat, as Numba hands its workers no tuples of tuples."""
 
     images: int
     depth: int  # channels of x

@@ -3,7 +3,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from nncore.kernels.conv.transforms import POINTS, apply, cook_toom, transpose
+from nncore.kernels.conv.cook_toom import POINTS, apply, cook_toom, transpose
 
 
 def fractions(rng, *shape):
