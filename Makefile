@@ -5,6 +5,9 @@ PYTHON ?= python3
 ARGS ?=
 
 IN_VENV := .venv/bin/python
+PROCESSOR_avx2 := NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES=+avx,+avx2,+fma,+sse4.2
+PROCESSOR_sse4.2 := NUMBA_CPU_NAME=nehalem NUMBA_CPU_FEATURES=+sse4.2
+
 EXTRAS := train test demo notebook bench docs
 SPHINX = $(IN_VENV) -m sphinx -n -q -d build/doctrees $(ARGS)
 STAMPS := $(EXTRAS:%=.venv/installed-%)
@@ -25,8 +28,9 @@ demo: .venv/compiled ## serve the page on which you draw digits
 notebook: .venv/installed-notebook ## learn about the network step by step, and change the steps
 	$(IN_VENV) -m notebook $(ARGS) docs/learn_a_cnn.ipynb
 
-test: .venv/installed-test ## run the tests
-	$(IN_VENV) -m pytest $(ARGS)
+# Held to an older processor's instructions with PROCESSOR=avx2 or sse4.2; without Numba with NUMBA_DISABLE_JIT=1.
+test: .venv/installed-test ## run the tests, on all cores unless ARGS names some of them
+	$(if $(PROCESSOR),$(or $(PROCESSOR_$(PROCESSOR)),$(error PROCESSOR is avx2 or sse4.2))) $(IN_VENV) -m pytest $(if $(ARGS),$(ARGS),-n auto --dist loadfile)
 
 bench: .venv/installed-bench ## time training and predictions beside other programs
 	$(IN_VENV) -m benchmarks $(ARGS)

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nncore.data.strokes.synthetic import synthetic_digits
-from nncore.kernels.reference import col2im, im2col, max_pool, max_pool_backward
+from nncore.layers import MaxPool2D
+from nncore.layers.windows import col2im, im2col
 from nncore.layers.activations import softmax
 from nncore.optimizers import SGD, Adam, Optimizer
 from nncore.schedules import SCHEDULES
@@ -219,8 +220,9 @@ def pooling(path: Path) -> None:
     """Max pooling of 4x4 pixels, forward and backward."""
     x = np.array([[1.0, 4, 2, 0], [3, 2, 5, 5], [0, 1, 1, 6], [8, 2, 7, 3]]).reshape(1, 4, 4, 1)
     dy = np.array([[10.0, 20], [30, 40]]).reshape(1, 2, 2, 1)
-    y, winners = max_pool(x, (2, 2), (2, 2))
-    dx = max_pool_backward(dy, winners, x.shape, (2, 2), (2, 2))[0, :, :, 0]
+    pool = MaxPool2D(2)
+    y = pool.forward(x, training=True)
+    dx = pool.backward(dy)[0, :, :, 0]
     small = np.array([[ORANGE, BLUE], [GREEN, PURPLE]], object)
     won = np.where(dx != 0, small.repeat(2, 0).repeat(2, 1), "white")
     with picture(path, "Max pooling: the largest goes forward, the gradient goes back to it", 10, 3.5) as figure:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from nncore.kernels.reference import window_slices
 from nncore.layers import Conv2D, Dense, Dropout, MaxPool2D
+from nncore.layers.windows import window_slices
 from nncore.types import Array
 
 

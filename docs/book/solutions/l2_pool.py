@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from nncore import kernels
-from nncore.layers.pool import _Pool2D
+from nncore.layers.pool import AvgPool2D, _Pool2D
 from nncore.types import Array
 
 
@@ -22,12 +21,13 @@ class L2Pool2D(_Pool2D):
     """
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        y: Array = np.sqrt(kernels.avg_pool(x * x, self.pool_size, self.stride))
-        self.remember(training, x, y)
+        mean = AvgPool2D(self.pool_size, self.stride)
+        y: Array = np.sqrt(mean.forward(x * x, training))
+        self.remember(training, x, y, mean)
         return y
 
     def backward(self, dy: Array) -> Array:
-        x, y = self.recall()
+        x, y, mean = self.recall()
         quotient = np.divide(dy, y, out=np.zeros_like(dy), where=y > 0)
-        dx: Array = x * kernels.avg_pool_backward(quotient, x.shape, self.pool_size, self.stride)
+        dx: Array = x * mean.backward(quotient)
         return dx
