@@ -1,1 +1,1 @@
-"""nncore beside other programs, measured on one machine in one run."""
+"""Speed and accuracy, measured: `compare` beside other programs, `studies` of why."""

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from benchmarks.charts import draw
-from benchmarks.environment import say
-from benchmarks.figures import save
-from benchmarks.networks import NETWORKS
-from benchmarks.protocol import BenchmarkError
-from benchmarks.report import machine, notes, tables
-from benchmarks.rows import Bench
-from benchmarks.systems import DEFAULT_OPPONENTS, NNCORE, OPPONENTS, PROCESSORS
+from benchmarks.compare.charts import draw
+from benchmarks.compare.environment import say
+from benchmarks.compare.figures import save
+from benchmarks.compare.networks import NETWORKS
+from benchmarks.compare.protocol import BenchmarkError
+from benchmarks.compare.report import machine, notes, tables
+from benchmarks.compare.rows import Bench
+from benchmarks.compare.systems import DEFAULT_OPPONENTS, NNCORE, OPPONENTS, PROCESSORS
 from nncore.errors import NNCoreError
 from nncore.machine import available_threads
 from nncore.training.options import positive, whole_number

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from benchmarks.recognition import PENS, PREPARATIONS
+from benchmarks.studies.recognition import PENS, PREPARATIONS
 from nncore.training.options import parse
 
 ROOT = Path(__file__).parents[1]

@@ -10,8 +10,8 @@ from nncore import machine
 from nncore.errors import NNCoreError
 from nncore.training.options import whole_number
 from webdemo.app import WEIGHTS, create_app
-from webdemo.server import make_server
-from webdemo.training import RUNS, is_loopback
+from webdemo.runs.training_api import RUNS, is_loopback
+from webdemo.server.http_server import make_server
 
 
 def main() -> int:

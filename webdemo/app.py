@@ -8,12 +8,12 @@ from werkzeug.exceptions import HTTPException, PreconditionFailed
 
 from nncore.machine import available_threads
 from nncore.reading.reader import DigitReader
-from webdemo.api import create_api
-from webdemo.problems import refusal
-from webdemo.service import ReadingService
-from webdemo.trainer import Trainer
-from webdemo.training import RUNS, create_training
-from webdemo.uploads import LARGEST_REQUEST, Request
+from webdemo.runs.trainer import Trainer
+from webdemo.runs.training_api import RUNS, create_training
+from webdemo.server.api import create_api
+from webdemo.server.problems import refusal
+from webdemo.server.service import ReadingService
+from webdemo.server.uploads import LARGEST_REQUEST, Request
 
 WEIGHTS = Path(__file__).parent.parent / "weights" / "recogniser.npz"
 HEADERS = {

@@ -8,7 +8,7 @@ likewise is one the network has never seen. The steps are those which Yadav & Bo
 digits", NeurIPS 2019 (github.com/facebookresearch/qmnist), found to come closest to MNIST itself. Reading 1,500 digits
 of 30 writers, drawn small with a pen of 28 pixels on a canvas of 280, the reference network is right in 48 % when the
 canvas is merely resized, in 83 % after these steps, and in 94 % when the strokes are thinned before (measured by
-`benchmarks/recognition.py`; `docs/recognition.md` tells the whole story).
+`benchmarks/studies/recognition.py`; `docs/recognition.md` tells the whole story).
 """
 
 from dataclasses import dataclass

@@ -14,9 +14,9 @@ from nncore.data.strokes.synthetic import synthetic_digits
 from nncore.machine import available_threads, use_threads
 from nncore.network.models import compact
 from tests.webdemo.browser import Page, Server, missing, start_chromium
-from tests.webdemo.runs import make_run
-from webdemo import create_app
-from webdemo.server import make_server
+from tests.webdemo.made_runs import make_run
+from webdemo.app import create_app
+from webdemo.server.http_server import make_server
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import pytest
 from nncore.errors import WeightsError
 from nncore.layers import Dense, Flatten
 from nncore.network.sequential import Sequential
-from webdemo import create_app
+from webdemo.app import create_app
 
 
 def test_the_page_is_served(client):
@@ -49,7 +49,7 @@ def test_errors_are_problems(client):
 def test_a_mistake_of_ours_shows_no_stack(weights, monkeypatch):
     app = create_app(weights)
     monkeypatch.setattr("nncore.reading.reader.DigitReader.read", lambda *_: 1 / 0)
-    monkeypatch.setattr("webdemo.api.picture_in", lambda _: b"")
+    monkeypatch.setattr("webdemo.server.api.picture_in", lambda _: b"")
     answer = app.test_client().post("/api/predict")
     assert (answer.status_code, answer.mimetype) == (500, "application/problem+json")
     assert not re.search("division|Traceback", answer.text)

@@ -1,0 +1,1 @@
+"""What `make bench` runs: nncore beside other programs, which take turns on one machine."""

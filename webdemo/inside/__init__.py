@@ -1,0 +1,1 @@
+"""The page that shows one digit inside the network."""
