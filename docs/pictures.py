@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from nncore.data.strokes.synthetic import synthetic_digits
 from nncore.layers import MaxPool2D
-from nncore.layers.windows import col2im, im2col
 from nncore.layers.activations import softmax
+from nncore.layers.windows import col2im, im2col
 from nncore.optimizers import SGD, Adam, Optimizer
 from nncore.schedules import SCHEDULES
 from nncore.training.plots import FAINT, INK, PANEL, QUIET, TRAIN, VALIDATION, note, picture

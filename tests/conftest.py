@@ -11,11 +11,15 @@ import pytest
 
 from nncore import kernels
 
-SEED = int(os.environ.setdefault("NNCORE_TEST_SEED", str(np.random.SeedSequence().entropy % 2**32)))  # workers inherit it
+SEED = int(
+    os.environ.setdefault("NNCORE_TEST_SEED", str(np.random.SeedSequence().entropy % 2**32))
+)  # workers inherit it
 
 
 def pytest_report_header() -> str:
-    return f"random cases: NNCORE_TEST_SEED={SEED} repeats them; kernels by {'Numba' if kernels.available() else 'NumPy'}"
+    return (
+        f"random cases: NNCORE_TEST_SEED={SEED} repeats them; kernels by {'Numba' if kernels.available() else 'NumPy'}"
+    )
 
 
 @pytest.fixture

@@ -1,12 +1,16 @@
 """python -m webdemo: serve the page on this machine."""
 
+from nncore import machine
+
+machine.configure_threads_and_malloc()  # before NumPy is imported
+
+# isort: split
 import argparse
 import logging
 import os
 import sys
 from pathlib import Path
 
-from nncore import machine
 from nncore.errors import NNCoreError
 from nncore.training.options import whole_number
 from webdemo.app import WEIGHTS, create_app
@@ -17,7 +21,7 @@ from webdemo.server.http_server import make_server
 def main() -> int:
     """Load the weights, then serve until Ctrl-C; the exit status is 2 where that cannot be."""
     options = _parser().parse_args()
-    machine.serve()
+    machine.configure_malloc_for_serving()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # else a line for each request that waits a moment
     try:

@@ -5,7 +5,9 @@ step of training). A loss of 5 % means that the one picked takes 1.05 times as l
 threads for its products, which it may not within a network of which other layers use the kernels.
 """
 
-import nncore  # noqa: F401  before NumPy: the threads of BLAS are to sleep when they have nothing to do
+from nncore.machine import configure_threads_and_malloc
+
+configure_threads_and_malloc()  # before NumPy is imported
 
 # isort: split
 import benchmarks.studies.needs_numba  # noqa: F401  before what cannot be imported without
@@ -16,16 +18,17 @@ import math
 import sys
 from collections.abc import Sequence
 from functools import partial
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
-from nncore.kernels.reference import output_size
 
 from benchmarks.compare.environment import say
 from benchmarks.compare.figures import conditions, flags, in_lines, markdown, save
 from benchmarks.studies.timing import in_turns
 from nncore.errors import NNCoreError, OptionError
-from nncore.kernels.conv import choose as convolution
+from nncore.kernels.conv import choose
+from nncore.layers.windows import output_size
 from nncore.machine import use_threads
 from nncore.types import Padding
 
@@ -134,21 +137,21 @@ def clock(shape: Convolution, seconds: float) -> Timed:
     x, kernel = rng.random(x_shape, np.float32), rng.standard_normal(kernel_shape, np.float32)
     dy = rng.random((shape.batch, shape.output, shape.output, shape.filters), np.float32)
     stride, padding = (shape.stride, shape.stride), shape.padding
-    ways = {name: convolution.ALGORITHMS[name] for name in CONTENDERS if _serves(name, shape)}
+    ways = {name: choose.ALGORITHMS[name] for name in CONTENDERS if _serves(name, shape)}
 
-    def step(way: convolution.Algorithm) -> None:
+    def step(way: ModuleType) -> None:
         way.forward(x, kernel, stride, padding)
         way.backward(x, kernel, dy, stride, padding)
 
     forward = {name: partial(way.forward, x, kernel, stride, padding) for name, way in ways.items()}
     steps = {name: partial(step, way) for name, way in ways.items()}
     fastest = [{name: min(each) for name, each in in_turns(calls, seconds).items()} for calls in (forward, steps)]
-    return Timed(shape, convolution.cheapest(x_shape, kernel_shape, stride, padding), *fastest)
+    return Timed(shape, choose.choose(x_shape, kernel_shape, stride, padding), *fastest)
 
 
 def _serves(name: str, shape: Convolution) -> bool:
     try:
-        convolution.check_algorithm(name, (shape.kernel, shape.kernel), (shape.stride, shape.stride))
+        choose.check(name, (shape.kernel, shape.kernel), (shape.stride, shape.stride))
     except OptionError:
         return False
     return True

@@ -6,17 +6,13 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import numpy as np
-from nncore.network.blocks import ConvReLU, ConvReLUPool
-from nncore.network.plan import Plan
 
 from benchmarks.studies import loops
-from nncore.kernels import reference
-from nncore.kernels.conv import choose as convolution
-from nncore.kernels.conv import passes as winograd_passes
-from nncore.kernels.conv import winograd
+from nncore.kernels.conv import choose, passes, winograd
 from nncore.kernels.simd import vector as simd
 from nncore.layers import Conv2D
 from nncore.losses import SoftmaxCrossEntropy
+from nncore.network import fusion
 from nncore.network.models import reference as reference_network
 from nncore.network.sequential import Sequential
 from nncore.optimizers import Adam
@@ -56,6 +52,11 @@ class Group(NamedTuple):
     expected: Array | None = None
 
 
+def at(place: str) -> str:
+    """Where it is: a kernel in its file, or a function of `loops.py`."""
+    return f"nncore/kernels/{place}" if ".py" in place else f"benchmarks/studies/loops.py: {place}"
+
+
 def arrays(*shapes: Shape) -> list[Array]:
     """Random numbers around zero."""
     rng = np.random.default_rng(0)
@@ -72,7 +73,7 @@ def conv2() -> tuple[Array, Array, Array, int]:
 def forward() -> Group:
     """One convolution, from loops to Winograd's algorithm."""
     x, kernel, dy, flops = conv2()
-    ways = convolution.ALGORITHMS
+    ways = choose.ALGORITHMS
 
     def by_loops(
         name: str, place: str, function: Callable[..., None], images: int, shape: Shape = dy.shape[1:]
@@ -83,40 +84,40 @@ def forward() -> Group:
 
     def by(name: str, place: str, function: Callable[..., Array], images: int = BATCH) -> Step:
         run = functools.partial(function, x[:images], kernel, ONCE, NO_PADDING)
-        return Step(name, f"nncore/kernels/{place}", images, run, run)
+        return Step(name, at(place), images, run, run)
 
     def by_tiles(m: int) -> Step:
         function = changed(winograd.forward, best_tile=lambda *shape: winograd.Tile(m, 3))
-        return by(f"Winograd, F({m}, 3)", "winograd.py: forward", function)
+        return by(f"Winograd, F({m}, 3)", "conv/winograd.py: forward", function)
 
     steps = [
         by_loops("loops in Python", "loops", loops.loops, 1, (1, 1, 8)),
         by_loops("the same loops, compiled", "loops", loops.compiled, FEW),
         by_loops("the innermost loop along memory", "loops_along_memory", loops.along_memory, SOME),
         by_loops("shared among threads", "loops_along_memory", loops.in_parallel, SOME),
-        by("NumPy, a product for each tap", "reference.py: conv2d", reference.conv2d, SOME),
-        by("im2col and BLAS", "convolution.py: _im2col_forward", ways["im2col"].forward),
-        by("direct, in registers", "direct.py: forward", ways["direct"].forward),
+        by("NumPy, a product for each tap", "taps", loops.taps, SOME),
+        by("im2col and BLAS", "conv/im2col.py: forward", ways["im2col"].forward),
+        by("direct, in registers", "conv/direct.py: forward", ways["direct"].forward),
         *map(by_tiles, TILES),
     ]
-    expected = reference.conv2d(x[:FEW].astype(np.float64), kernel.astype(np.float64), ONCE, NO_PADDING)
+    expected = loops.taps(x[:FEW].astype(np.float64), kernel.astype(np.float64), ONCE, NO_PADDING)
     return Group("One convolution, forward", flops, steps, expected)
 
 
 def backward() -> Group:
     """The gradients of its input and its kernel."""
     x, kernel, dy, flops = conv2()
-    ways = convolution.ALGORITHMS
+    ways = choose.ALGORITHMS
 
     def by(name: str, place: str, function: Callable[..., Any], images: int = BATCH) -> Step:
         run = functools.partial(function, x[:images], kernel, dy[:images], ONCE, NO_PADDING)
-        return Step(name, f"nncore/kernels/{place}", images, run)
+        return Step(name, at(place), images, run)
 
     steps = [
-        by("NumPy, products for each tap", "reference.py: conv2d_backward", reference.conv2d_backward, SOME),
-        by("im2col and BLAS", "convolution.py: _im2col_backward", ways["im2col"].backward),
-        by("direct, in registers", "direct.py: backward", ways["direct"].backward),
-        by("Winograd", "winograd.py: backward", ways["winograd"].backward),
+        by("NumPy, products for each tap", "taps_backward", loops.taps_backward, SOME),
+        by("im2col and BLAS", "conv/im2col.py: backward", ways["im2col"].backward),
+        by("direct, in registers", "conv/direct.py: backward", ways["direct"].backward),
+        by("Winograd", "conv/winograd.py: backward", ways["winograd"].backward),
     ]
     return Group("The same convolution, backward", 2 * flops, steps)
 
@@ -125,7 +126,7 @@ def caches() -> Group:
     """Winograd's algorithm without what keeps in the cache what is wanted there, and with one after the other."""
     x, kernel, _, flops = conv2()
     call = functools.partial(winograd.forward, x, kernel, ONCE, NO_PADDING)
-    level, staggered = (loops.remade(winograd_passes.forward_pass, STAGGER=gap) for gap in (0, winograd_passes.STAGGER))
+    level, staggered = (loops.remade(passes.forward_pass, STAGGER=gap) for gap in (0, passes.STAGGER))
     with patch.object(simd.Window, "prefetch", lambda *place: None):
         for forward_pass in (level, staggered):
             changed(call, forward_pass=forward_pass)()  # compiles it now, without what asks ahead
@@ -134,9 +135,9 @@ def caches() -> Group:
         Step(name, f"nncore/kernels/{place}" if place else "", BATCH, changed(call, **changes))
         for name, place, changes in (
             ("all tiles of a thread at once", "", {**without, "CHUNK_BYTES": 2**40}),
-            ("chunk by chunk", "winograd.py: CHUNK_BYTES", without),
-            ("planes staggered", "winograd_passes.py: STAGGER", {"forward_pass": staggered}),
-            ("asked for ahead", "product.py: prefetch", {}),
+            ("chunk by chunk", "conv/winograd.py: CHUNK_BYTES", without),
+            ("planes staggered", "conv/passes.py: STAGGER", {"forward_pass": staggered}),
+            ("asked for ahead", "simd/product.py: prefetch", {}),
         )
     ]
     return Group("The same convolution by Winograd, and the caches", flops, steps)
@@ -169,44 +170,34 @@ def whole_network() -> Group:
 def training(title: str, count: int | None) -> Group:
     """The first `count` layers of the reference network, or the whole network with loss and optimizer."""
     (x,), labels, steps = arrays((BATCH, 28, 28, 1)), np.arange(BATCH) % 10, []
-    for name, place, conv, in_blocks, within in (
-        ("layer by layer, im2col", "network/sequential.py", "im2col", False, False),
-        ("layer by layer, the fastest algorithm", "kernels/convolution.py: cheapest", "auto", False, False),
-        ("in blocks", "network/blocks.py: ConvReLUPool", "auto", True, False),
-        ("conv1 within the tiles of conv2", "kernels/convolved.py: Convolved", "auto", True, True),
+    patterns = fusion.patterns()
+    for name, place, fused in (
+        ("layer by layer, in NumPy", "layers/conv.py: Conv2D", ()),
+        ("each layer by a kernel", "network/fused_layers.py: FusedDense", [p for p in patterns if len(p[0]) == 1]),
+        ("fused", "network/fused_conv.py: FusedConv", [p for p in patterns if p[0].count(Conv2D) < 2]),
+        ("conv1 within the tiles of conv2", "kernels/conv/first_conv.py: FirstConv", patterns),
     ):
-        network = Sequential(reference_network(conv=conv).layers[:count], (28, 28, 1))
-        model = Plan(network) if in_blocks else network
-        if isinstance(model, Plan) and not within:
-            write_down_opening(model)
+        network = Sequential(reference_network().layers[:count], (28, 28, 1))
+        with patch.object(fusion, "patterns", lambda fused=fused: fused):
+            _ = network.steps  # fused now, once for all
         if count:
-            run = functools.partial(forward_and_backward, model, x)
+            run = functools.partial(forward_and_backward, network, x)
         else:
-            run = functools.partial(step, network, model, SoftmaxCrossEntropy(), Adam(), x, labels)
+            run = functools.partial(step, network, SoftmaxCrossEntropy(), Adam(), x, labels)
         steps.append(Step(name, f"nncore/{place}", BATCH, run))
     flops = 3 * network.flops() - network.layers[0].flops((28, 28, 1))  # images need no gradient
     return Group(title, flops, steps)
 
 
-def write_down_opening(model: Plan) -> None:
-    """Make the first convolution a block of its own, whose output goes through memory."""
-    block = model.steps[0]
-    if isinstance(block, ConvReLU | ConvReLUPool) and block.opening is not None:
-        model.steps.insert(0, block.opening)
-        block.opening = None
-
-
-def forward_and_backward(model: Sequential | Plan, x: Array) -> None:
+def forward_and_backward(network: Sequential, x: Array) -> None:
     """With the output in the place of its own gradient."""
-    model.backward(model.forward(x, training=True))
+    network.backward(network.forward(x, training=True))
 
 
-def step(
-    network: Sequential, model: Sequential | Plan, loss: SoftmaxCrossEntropy, adam: Adam, x: Array, labels: Any
-) -> None:
+def step(network: Sequential, loss: SoftmaxCrossEntropy, adam: Adam, x: Array, labels: Any) -> None:
     """As in `train_scratch.py`."""
-    loss.forward(model.forward(x, training=True), labels)
-    model.backward(loss.backward())
+    loss.forward(network.forward(x, training=True), labels)
+    network.backward(loss.backward())
     adam.step(network.parameters(), network.gradients())
 
 

@@ -1,12 +1,14 @@
-"""What `studies/steps.py` needs to be compiled: a convolution by plain loops, and kernels that lack something."""
+"""What `studies/steps.py` compares with: a convolution by plain loops, tap by tap, and kernels that lack something."""
 
 from types import FunctionType
 from typing import Any
 
+import numpy as np
 from numba import get_num_threads, njit, prange, set_num_threads
 from numba.core.dispatcher import Dispatcher
 
-from nncore.types import Array
+from nncore.layers.windows import output_size, window_slices
+from nncore.types import Array, Padding, Pair
 
 
 def loops(x: Array, kernel: Array, y: Array) -> None:
@@ -50,6 +52,29 @@ def along_memory(x: Array, kernel: Array, y: Array) -> None:
     set_num_threads(threads)
 
 
+def taps(x: Array, kernel: Array, stride: Pair, padding: Padding) -> Array:
+    """The same in NumPy, a product of matrices for each tap of the kernel: y (N, OH, OW, F)."""
+    kh, kw, _, filters = kernel.shape
+    size = output_size(x.shape[1:3], (kh, kw), stride, padding)
+    padded = np.pad(x, ((0, 0), *padding, (0, 0)))
+    y = np.zeros((len(x), *size, filters), x.dtype)
+    for ky, kx in np.ndindex(kh, kw):
+        y += padded[window_slices(ky, kx, size, stride)] @ kernel[ky, kx]
+    return y
+
+
+def taps_backward(x: Array, kernel: Array, dy: Array, stride: Pair, padding: Padding) -> tuple[Array, Array]:
+    """Its gradients (dx, dkernel)."""
+    (top, _), (left, _) = padding
+    padded = np.pad(x, ((0, 0), *padding, (0, 0)))
+    dpadded, dkernel = np.zeros_like(padded), np.empty_like(kernel)
+    for ky, kx in np.ndindex(*kernel.shape[:2]):
+        window = window_slices(ky, kx, dy.shape[1:3], stride)
+        dpadded[window] += dy @ kernel[ky, kx].T
+        dkernel[ky, kx] = np.tensordot(padded[window], dy, axes=((0, 1, 2), (0, 1, 2)))
+    return dpadded[:, top : top + x.shape[1], left : left + x.shape[2]], dkernel
+
+
 @njit(parallel=True)
 def touch(numbers: Array) -> None:
     """Next to nothing, for which all threads must wake."""
@@ -57,7 +82,7 @@ def touch(numbers: Array) -> None:
         numbers[i] += 1
 
 
-def remade(kernel: Dispatcher, **changes: Any) -> Dispatcher:
+def remade(kernel: Any, **changes: Any) -> Dispatcher:
     """A compiled function, to be compiled anew where names of its file mean something else, in all that it calls."""
     function = kernel.py_func
     scope = {**function.__globals__, **changes}

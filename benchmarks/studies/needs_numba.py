@@ -2,9 +2,9 @@
 
 import sys
 
-from nncore.kernels.conv import choose as convolution
+from nncore.kernels import available
 
-if not convolution.SIMD:
+if not available():
     print(
         "benchmarks: this measures kernels, which need Numba: it is missing, of a version that they do not fit, or "
         "switched off by NUMBA_DISABLE_JIT",

@@ -7,7 +7,9 @@ the canvas merely resized to all that `find_digits` does. With --output there is
 `docs/recognition.md` says what to learn from it.
 """
 
-import nncore  # noqa: F401  before NumPy: the threads of BLAS are to sleep when they have nothing to do
+from nncore.machine import configure_threads_and_malloc
+
+configure_threads_and_malloc()  # before NumPy is imported
 
 # isort: split
 import argparse

@@ -8,7 +8,9 @@ Source: Williams, Waterman & Patterson 2009, "Roofline: an insightful visual per
 architectures".
 """
 
-import nncore  # noqa: F401  before NumPy: the threads of BLAS are to sleep when they have nothing to do
+from nncore.machine import configure_threads_and_malloc
+
+configure_threads_and_malloc()  # before NumPy is imported
 
 # isort: split
 import benchmarks.studies.needs_numba  # noqa: F401  before what cannot be imported without
@@ -22,19 +24,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from nncore.kernels.reference import output_size
 
 from benchmarks.compare.environment import say
 from benchmarks.compare.figures import conditions, flags, in_lines, markdown, save
 from benchmarks.studies.peak import LEVELS, Peak, measure
 from benchmarks.studies.timing import times
-from nncore import kernels
 from nncore.errors import NNCoreError
-from nncore.kernels.conv import choose as convolution
-from nncore.kernels.conv import winograd
+from nncore.kernels import activation, pooling
+from nncore.kernels.conv import choose, winograd
 from nncore.layers import Dense
+from nncore.layers.windows import output_size
 from nncore.machine import use_threads
 from nncore.network.models import reference
+from nncore.network.sequential import Sequential
 from nncore.optimizers import Adam
 from nncore.training.plots import FAINT, PANEL, QUIET, note, picture
 from nncore.types import Padding, Pair, Shape
@@ -166,7 +168,7 @@ def of_convolution(case: Case, rng: np.random.Generator) -> Iterator[Work]:
         return Work(case.name, algorithm, step, passes * flops, passes * direct, traffic(*arrays), run)
 
     for name in ("direct", "im2col"):
-        forward, backward = convolution.ALGORITHMS[name]
+        forward, backward = choose.ALGORITHMS[name].forward, choose.ALGORITHMS[name].backward
         yield work(name, "forward", direct, (x, w, dy), partial(forward, x, w, (1, 1), padding))
         yield work(name, "backward", direct, (x, w, dy, x, w), partial(backward, x, w, dy, (1, 1), padding))
     if not winograd.serves((k, k), (1, 1)):
@@ -197,9 +199,12 @@ def of_layers(rng: np.random.Generator) -> Iterator[Work]:
     def work(what: str, step: str, flops: float, arrays: Iterable[AnyArray], run: Callable[[], object]) -> Work:
         return Work(what, "layer", step, flops, 0, traffic(*arrays), run)
 
-    rows, drows, dense = rng.random((128, 3200), np.float32), rng.random((128, 256), np.float32), Dense(256)
-    dense.build((3200,), rng, np.float32)
-    w = dense.parameters["kernel"]
+    rows, drows, dense = (
+        rng.random((128, 3200), np.float32),
+        rng.random((128, 256), np.float32),
+        Sequential([Dense(256)], (3200,)),
+    )
+    w = dense.layers[0].parameters["kernel"]
 
     def forward_and_backward() -> None:
         dense.forward(rows, training=True)
@@ -210,11 +215,11 @@ def of_layers(rng: np.random.Generator) -> Iterator[Work]:
     yield work("dense 256", "both", 256.0 * 6 * rows.size, arrays, forward_and_backward)
 
     x, bias, twice = rng.standard_normal((128, 24, 24, 128), np.float32), np.zeros(128, np.float32), ((2, 2), (2, 2))
-    y, winners = kernels.max_pool(x, *twice)
-    yield work("bias + ReLU", "forward", 2.0 * x.size, (x, x), partial(kernels.bias_relu, x, bias))
-    yield work("bias + ReLU", "backward", 2.0 * x.size, (x, x, x), partial(kernels.bias_relu_backward, x, x))
-    yield work("max-pool", "forward", 1.0 * x.size, (x, y, winners), partial(kernels.max_pool, x, *twice))
-    run = partial(kernels.max_pool_backward, y, winners, x.shape, *twice)
+    y, winners = pooling.max_pool(x, *twice)
+    yield work("bias + ReLU", "forward", 2.0 * x.size, (x, x), partial(activation.bias_relu, x, bias))
+    yield work("bias + ReLU", "backward", 2.0 * x.size, (x, x, x), partial(activation.bias_relu_backward, x, x))
+    yield work("max-pool", "forward", 1.0 * x.size, (x, y, winners), partial(pooling.max_pool, x, *twice))
+    run = partial(pooling.max_pool_backward, y, winners, x.shape, *twice)
     yield work("max-pool", "backward", 1.0 * x.size, (x, y, winners), run)
 
     weights, adam = reference().parameters(), Adam()

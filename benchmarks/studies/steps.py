@@ -4,7 +4,9 @@ First one convolution, the second of the reference network; then what surrounds 
 those of the direct convolution, whatever is computed in its place. `docs/speed.md` tells what each step consists of.
 """
 
-import nncore  # noqa: F401  before NumPy: the threads of BLAS are to sleep when they have nothing to do
+from nncore.machine import configure_threads_and_malloc
+
+configure_threads_and_malloc()  # before NumPy is imported
 
 # isort: split
 import benchmarks.studies.needs_numba  # noqa: F401  before what cannot be imported without

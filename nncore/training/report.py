@@ -105,8 +105,10 @@ def report(run: Run, network: Sequential, history: list[dict[str, float]], data:
 def made_by(options: Options, network: Sequential, test_accuracy: float, seconds: float) -> dict[str, Any]:
     """The note that goes into the weights file: enough to train the same network again, and no path of this machine."""
     settings = {name: value for name, value in asdict(options).items() if name not in WITHOUT_EFFECT}
+    dataset, plus, file = options.dataset.partition("+")
     return {
         **settings,
+        "dataset": f"{dataset}{plus}{Path(file).name}",
         "convolutions": network.algorithms(options.batch_size),
         "test_accuracy": test_accuracy,
         "training_seconds": round(seconds),

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from nncore.network.plan import Plan
 
+from nncore.data.dataset import Images
 from nncore.data.strokes.synthetic import synthetic_digits
 from nncore.network.models import compact
 from nncore.optimizers import SGD
@@ -33,7 +33,7 @@ def make_run(runs: Path, name: str, epochs: int = 3, done: int | None = None, lo
     folder = run.folder.rename(runs / name)
     network, progress, rng = compact(seed=1), Progress(), np.random.default_rng(3)
     labels = held_out()[1]
-    with Recorder(folder, Plan(network), progress, *held_out(), STEPS, epochs) as recorder:
+    with Recorder(folder, network, progress, Images(*held_out()), STEPS, epochs) as recorder:
         for epoch in range(epochs if done is None else done):
             for step in range(STEPS):
                 progress.add(loss * 0.5 ** (epoch + step / STEPS), 10 * (epoch + 1), IMAGES)

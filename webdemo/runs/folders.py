@@ -19,7 +19,7 @@ MOST_RUNS = 100  # that are listed, the newest first
 MOST_POINTS = 1500  # of a live curve
 SILENCE = 120.0  # seconds without a sign of life, after which a training is taken for dead
 SIGNS = ("config.json", "status.json", "live.csv", "history.csv")
-PRIVATE = {"data_dir", "corrections", "output", "plots"}  # paths of this machine
+PRIVATE = {"data_dir"}  # paths of this machine
 SETTINGS = [field.name for field in fields(Options) if field.name not in PRIVATE]
 RESUMABLE = {"stopped", "silent"}
 
@@ -83,6 +83,8 @@ def _settings(folder: Path) -> dict[str, Any]:
         raise NNCoreError("config.json does not hold the settings of a run")
     if not isinstance(epochs, int) or epochs < 1:
         raise NNCoreError("config.json does not say how many epochs there are to be")
+    if isinstance(settings.get("dataset"), str):
+        settings["dataset"] = settings["dataset"].partition("+")[0]  # what follows is a path of this machine
     return {name: _number(value) if isinstance(value, float) else value for name, value in settings.items()}
 
 

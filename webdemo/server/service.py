@@ -45,7 +45,7 @@ class ReadingService:
     def _warm_up(self) -> None:
         """Read a first digit, so that no visitor waits while Numba compiles; meanwhile the page is served already."""
         try:
-            self.reader.network.warm_up()
+            self.reader.warm_up()
             self.reader.read(_drawn_seven())
         except Exception:
             log.exception("the first digit could not be read")

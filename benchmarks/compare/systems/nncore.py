@@ -1,9 +1,11 @@
 """nncore itself; the variant is the name of its convolution algorithm.
 
-It trains through `Plan`, as `train_scratch.py` does, and predicts with a frozen network, as the demo does.
+It trains as `train_scratch.py` does, and predicts with a frozen network, as the demo does.
 """
 
-import nncore  # noqa: F401  before NumPy: the threads of BLAS are to sleep when they have nothing to do
+from nncore.machine import configure_threads_and_malloc
+
+configure_threads_and_malloc()  # before NumPy is imported
 
 # isort: split
 import copy
@@ -11,15 +13,14 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-from nncore.network.plan import Plan
 from threadpoolctl import threadpool_info
 
 from benchmarks.compare.protocol import Floats, Integers, serve
-from nncore.kernels import NUMBA
-from nncore.kernels.conv.choose import multiplies_by_blas
-from nncore.layers import Conv2D, Dropout
+from nncore.kernels import available
+from nncore.layers import Dropout
 from nncore.losses import SoftmaxCrossEntropy
 from nncore.machine import use_threads
+from nncore.network.fusion import multiplies_by_blas
 from nncore.network.sequential import Sequential
 from nncore.optimizers import Adam
 
@@ -29,13 +30,9 @@ class NNCore:
 
     def __init__(self, variant: str, threads: int, folder: Path) -> None:
         use_threads(threads, blas=threads if multiplies_by_blas(variant) else 1)
-        self.network = Sequential.load(folder / "weights.npz")
-        for layer in self.network.layers:
-            if isinstance(layer, Conv2D):
-                layer.algorithm = variant
+        self.network = Sequential.load(folder / "weights.npz", conv=variant)
         self.reader = copy.deepcopy(self.network)
         self.reader.freeze()
-        self.plan = Plan(self.network)
         self.loss = SoftmaxCrossEntropy()
         self.optimizer = Adam(0.001)
 
@@ -46,16 +43,16 @@ class NNCore:
         rates = {layer: layer.rate for layer in self.network.layers if isinstance(layer, Dropout)}
         for layer in rates:
             layer.rate = 0.0
-        logits = self.plan.forward(images, training=True)
+        logits = self.network.forward(images, training=True)
         self.loss.forward(logits, labels)
-        self.plan.backward(self.loss.backward())
+        self.network.backward(self.loss.backward())
         for layer, rate in rates.items():
             layer.rate = rate
         return {"logits": logits, **self.network.gradients()}
 
     def train(self, images: Floats, labels: Integers) -> float:
-        value = self.loss.forward(self.plan.forward(images, training=True), labels)
-        self.plan.backward(self.loss.backward())
+        value = self.loss.forward(self.network.forward(images, training=True), labels)
+        self.network.backward(self.loss.backward())
         self.optimizer.step(self.network.parameters(), self.network.gradients())
         return value
 
@@ -66,7 +63,7 @@ class NNCore:
                 kernels = f" for {pool['architecture']}" if "architecture" in pool else ""
                 versions["BLAS"] = f"{pool['internal_api']} {pool['version']}{kernels}, {pool['num_threads']} threads"
         versions.setdefault("BLAS", "unknown to threadpoolctl")
-        if not NUMBA:
+        if not available():
             return {**versions, "Numba": "not used"}
         import numba
 

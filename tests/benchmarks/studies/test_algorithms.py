@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from nncore.kernels.conv import choose as convolution
+from nncore import kernels
 
-if not convolution.SIMD:
+if not kernels.available():
     pytest.skip("there is one algorithm only", allow_module_level=True)
 from benchmarks.studies import algorithms
 from benchmarks.studies.algorithms import Convolution, Timed

@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nncore.kernels.conv import choose as convolution
+from nncore import kernels
 
-if not convolution.SIMD:
+if not kernels.available():
     pytest.skip("there are no kernels to measure", allow_module_level=True)
 from benchmarks.studies import roofline
 from benchmarks.studies.peak import Peak

@@ -25,7 +25,7 @@ def test_without_runs_the_list_is_empty(weights, tmp_path, training_client):
 
 
 def test_a_run_is_described(training_client, runs):
-    folder = make_run(runs, "first", learning_rate=0.25, data_dir="/secret", output="/secret/w.npz")
+    folder = make_run(runs, "first", learning_rate=0.25, data_dir="/secret", dataset="mnist+/secret/more.csv")
     (listed,) = strict(training_client.get("/api/runs"))["runs"]
     assert (listed["name"], listed["state"], listed["words"], listed["resumable"]) == ("first", "finished", "", False)
     assert (listed["epoch"], listed["settings"]["epochs"], listed["settings"]["learning_rate"]) == (3, 3, 0.25)

@@ -126,7 +126,7 @@ def test_the_end_of_its_input_is_its_ctrl_c(tmp_path):
         "import sys, time\nprint(sys.argv, sys.path[0], flush=True)\n"
         "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('saved')\n    sys.exit(130)\n"
     )
-    text = f"from webdemo import child; from pathlib import Path; child.ROOT = Path({str(tmp_path)!r}); child.main()"
+    text = f"from webdemo.runs import child; from pathlib import Path; child.ROOT = Path({str(tmp_path)!r}); child.main()"
     command = [sys.executable, "-c", text, "--resume", "runs/x"]
 
     def deaf() -> None:
