@@ -73,7 +73,7 @@ def summarise(options: argparse.Namespace) -> int:
 
 def explain(options: argparse.Namespace) -> int:
     """Print the first steps of a training in words and numbers."""
-    from nncore.inspection.narration import describe_steps
+    from nncore.training.narration import describe_steps
 
     for text in describe_steps(options.model, options.steps, options.dataset, options.data_dir, options.seed):
         print(text, flush=True)

@@ -1,14 +1,15 @@
 """Would the checks notice a mistake? Each mutation breaks one line of the package, and something must catch it.
 
-    python -m tests.mutations            all of them, in a few minutes
-    python -m tests.mutations --quick    one for each layer and loss
+    python -m tests.mutations            all of them, in some twenty minutes
+    python -m tests.mutations --quick    one for each layer and loss, in one or two
 
-A mutation is a piece of source text and what to put in its place. It is made in a temporary copy of the package, on
-which the gradient checks of the layers concerned and the tests of the broken file are run. The exit status is 1 if a
-mutation passes unnoticed, and 2 if one cannot be tried: its text is no longer in the source, for instance.
+A mutation is a piece of source text and what to put in its place. It is made in a copy of the package, on which the
+gradient checks of what is concerned and the tests of the broken file are run. The exit status is 1 if a mutation passes
+unnoticed, and 2 if one cannot be tried: its text is no longer in the source, for instance.
 
-Numba is switched off for speed. To break a Numba kernel, the copy then computes with the kernels' Python source. Only
-those that consist of SIMD instructions must be compiled, which takes up to a minute for each mutation.
+Layers, losses and optimizers are broken with Numba switched off: the gradient check then checks them as they are
+written. The fused steps are broken with Numba, and checked as they train. Kernels have tests alone: loops run as the
+Python that they are, and what consists of SIMD instructions is compiled, which takes up to a minute each.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,30 +29,34 @@ ROOT = Path(__file__).resolve().parent.parent
 
 TABLE = {
     ("layers/conv.py", "Conv2D"): [
-        ("stride swapped in backward", "backward(x, w, dy, self.stride,", "backward(x, w, dy, self.stride[::-1],"),
-        (
-            "padding swapped in backward",
-            "dy, self.stride, self.padding_for(x.shape[1:3]))",
-            "dy, self.stride, self.padding_for(x.shape[1:3])[::-1])",
-        ),
-        ("kernel's gradient scaled", '["kernel"] = dw', '["kernel"] = dw / len(x)'),
-        ("bias gradient missing", 'self.gradients["bias"] = dy.sum(axis=(0, 1, 2))', "pass"),
-        ("sum over the batch forgotten", "dy.sum(axis=(0, 1, 2))", "dy[0].sum(axis=(0, 1))"),
-        ("odd pixel at the other side", "total // 2, total - total // 2", "total - total // 2, total // 2"),
-    ],
-    ("layers/pool.py", "MaxPool2D"): [
         (
             "stride swapped in backward",
-            "winners, x_shape, self.pool_size, self.stride)",
-            "winners, x_shape, self.pool_size, self.stride[::-1])",
+            "return col2im(dcolumns, x.shape, self.kernel_size, self.stride, padding)",
+            "return col2im(dcolumns, x.shape, self.kernel_size, self.stride[::-1], padding)",
         ),
+        ("kernel's gradient scaled", "(columns.T @ dy_rows)", "(columns.T @ dy_rows / len(x))"),
+        ("bias gradient missing", 'self.gradients["bias"] = dy_rows.sum(axis=0)', "pass"),
+        ("sum over the batch forgotten", "dy_rows.sum(axis=0)", "dy[0].sum(axis=(0, 1))"),
+        ("sign of dx", "dcolumns = dy_rows @", "dcolumns = -dy_rows @"),
+        ("odd pixel at the other side", "total // 2, total - total // 2", "total - total // 2, total // 2"),
+    ],
+    ("layers/windows.py", "Conv2D"): [
+        ("col2im: contributions overwritten", "stride)] += windows[", "stride)] = windows["),
+        ("col2im: padding swapped", "padded[:, top : top + height,", "padded[:, bottom : bottom + height,"),
+        ("im2col: window transposed", "columns[:, :, :, ky, kx] = padded", "columns[:, :, :, ky, -kx - 1] = padded"),
+    ],
+    ("layers/pool.py", "MaxPool2D"): [
+        ("winner ignored", "dy * (winners == place)", "dy"),
+        ("overlap overwritten", "+= dy * (winners == place)", "= dy * (winners == place)"),
+        ("the last of equals wins", "larger = (pixel > y)", "larger = (pixel >= y)"),
     ],
     ("layers/pool.py", "AvgPool2D"): [
         (
-            "windows taken as tiles",
-            "(dy, x_shape, self.pool_size, self.stride)",
-            "(dy, x_shape, self.pool_size, self.pool_size)",
+            "not divided",
+            "share = np.zeros(x_shape, dy.dtype), dy / dy.dtype.type(math.prod(self.pool_size))",
+            "share = np.zeros(x_shape, dy.dtype), dy",
         ),
+        ("overlap overwritten", "+= share", "= share"),
     ],
     ("layers/pool.py", "GlobalAvgPool2D"): [
         ("width forgotten", "dy / (height * width)", "dy / height"),
@@ -60,9 +66,9 @@ TABLE = {
         ("order of the axes", "dy.reshape(x_shape)", 'dy.reshape(x_shape, order="F")'),
     ],
     ("layers/dense.py", "Dense"): [
-        ("sign", "return kernels.matmul(dy,", "return -kernels.matmul(dy,"),
-        ("kernel's gradient transposed", "matmul(x.T, dy)", "matmul(dy.T, x)"),
-        ("kernel's gradient scaled", "matmul(x.T, dy)", "matmul(x.T, dy) / len(x)"),
+        ("sign", "dx: Array = dy @", "dx: Array = -dy @"),
+        ("kernel's gradient transposed", "= x.T @ dy", "= dy.T @ x"),
+        ("kernel's gradient scaled", "= x.T @ dy", "= x.T @ dy / len(x)"),
         ("bias gradient missing", 'self.gradients["bias"] = dy.sum(axis=0)', "pass"),
         ("bias gradient a mean", "dy.sum(axis=0)", "dy.mean(axis=0)"),
     ],
@@ -106,12 +112,12 @@ TABLE = {
         ("the 2 forgotten", "2 / self._difference.size", "1 / self._difference.size"),
         ("mean over the batch only", "2 / self._difference.size", "2 / len(self._difference)"),
     ],
-    ("kernels/conv/choose.py", "Conv2D"): [
+    ("kernels/conv/im2col.py",): [
         ("sign of dx", "np.matmul(dy_rows, matrix.T", "np.matmul(-dy_rows, matrix.T"),
         ("only the last chunk counts for dw", "dmatrix += columns.T", "dmatrix = columns.T"),
         ("dx from the columns of x", "np.matmul(dy_rows, matrix.T, out=columns)", "pass"),
     ],
-    ("kernels/conv/columns.py", "Conv2D"): [
+    ("kernels/conv/columns.py",): [
         ("col2im: contributions overwritten", "c] += window[at + c]", "c] = window[at + c]"),
         ("col2im: padding forgotten", "divmod(y + top - ky,", "divmod(y - ky,"),
         ("col2im: rows between the steps", "if off_step != 0 or i < 0", "if i < 0"),
@@ -120,11 +126,11 @@ TABLE = {
         ("col2im: first column lost", "if 0 <= z < width:", "if 1 <= z < width:"),
         ("im2col: last row lost", "if 0 <= y < height and", "if 0 <= y < height - 1 and"),
     ],
-    ("kernels/conv/transforms.py",): [
+    ("kernels/conv/cook_toom.py",): [
         ("sign of a shared sum", "even + odd, even - odd", "even + odd, odd - even"),
         ("infinity forgotten", "[Fraction(0)] * (m - 1) + [Fraction(1)]", "[Fraction(0)] * m"),
     ],
-    ("kernels/conv/direct.py", "Conv2D"): [
+    ("kernels/conv/direct.py",): [
         ("backward: channels not swapped", "kernel[down, across].swapaxes(2, 3)", "kernel[down, across]"),
         ("backward: stride of dy's pixels", "walk = oh, stride[0] * row,", "walk = oh, row,"),
         (
@@ -136,29 +142,35 @@ TABLE = {
         ("only the last worker counts for dw", "sums.sum(axis=0)[:", "sums[-1][:"),
         ("padding at the other side", "_copy(x, top, left, padded)", "_copy(x, bottom, left, padded)"),
     ],
-    ("kernels/conv/winograd.py", "Conv2D"): [
+    ("kernels/conv/winograd.py",): [
         ("backward: channels not swapped", "kernel.swapaxes(2, 3)", "kernel"),
         ("the input's transform for dy", "Constant(Transform(a, m))", "Constant(Transform(transpose(b)[:m], m))"),
         ("tiles of dx overwrite each other", "Transform(b, m, accumulate=True)", "Transform(b, m)"),
-        ("padding forgotten in backward", 'planes to dx"]), (top, left)', 'planes to dx"]), (0, 0)'),
+        ("padding forgotten in backward", "filters, top, left, *grid, workers, 1", "filters, 0, 0, *grid, workers, 1"),
     ],
-    ("kernels/conv/passes.py", "Conv2D"): [
+    ("kernels/conv/passes.py",): [
         ("a chunk's sums lost", "multiply_add(left, columns", "multiply(left, columns"),
-        ("dx not cleared", "dx[image_range[0] : image_range[1]] = 0", "pass"),
+        ("dx not cleared", "dx[mine[0] : mine[1]] = 0", "pass"),
     ],
-    ("kernels/conv/convolved.py",): [
-        ("ReLU passes all gradients", "positive(gradient, value)", "gradient"),
+    ("kernels/conv/prologues.py",): [
+        ("ReLU passes all gradients", 'dy.where(y.compare(">", y.full(0)), dy.full(0))', "dy"),
+        ("pooling: every pixel wins", "gradient.where(won, dy.full(0))", "gradient"),
+    ],
+    ("kernels/conv/epilogues.py",): [
+        ("the last of equals wins", 'value.compare(">", largest)', 'value.compare(">=", largest)'),
+        ("dropout's scale forgotten", "largest = largest * scale", "pass"),
+    ],
+    ("kernels/conv/first_conv.py",): [
+        ("ReLU passes all gradients", "relu_backward(gradient, value)", "gradient"),
         ("the first tap for all", "self.taps.pointer([tap], INDEX)", "self.taps.pointer([0], INDEX)"),
         ("dkernel overwritten", "(total + sum(others, start=first))", "sum(others, start=first)"),
         ("dbias overwritten", "start=self.dbias.load((), lanes)", "start=dy[0].full(0)"),
         ("zeros outside of y forgotten", "strict=True)] if masked else vectors", "strict=True)] if False else vectors"),
-    ],
-    ("kernels/conv/first_layer.py",): [
         ("only the last worker's gradients count", "dkernel.sum(axis=0)[:, :filters]", "dkernel[-1][:, :filters]"),
         (
             "scale forgotten",
-            "Unpooled(dy, winners, layer.dtype.type(scale))",
-            "Unpooled(dy, winners, layer.dtype.type(1))",
+            "PoolBackward(dy, winners, conv.dtype.type(scale))",
+            "PoolBackward(dy, winners, conv.dtype.type(1))",
         ),
     ],
     ("kernels/dense.py",): [
@@ -172,84 +184,55 @@ TABLE = {
         ("variance's part of dx", " - distance * slope[c])", ")"),
         ("deviation once only", "dgamma / deviation / count", "dgamma / count"),
         ("images' means taken for equal", " + means.var(axis=0)", ""),
-        ("ReLU forgotten", "x.dtype.type(0 if relu else -np.inf)", "x.dtype.type(-np.inf)"),
+        ("ReLU forgotten", "number(0 if relu else -np.inf)", "number(-np.inf)"),
         ("dgamma without the deviation", "dgamma = weighted / deviation", "dgamma = weighted"),
     ],
-    ("kernels/pooling.py", "MaxPool2D", "AvgPool2D"): [
+    ("kernels/pooling.py",): [
         ("max: winner ignored", "gradient[c] * factor if winner[c] == ky * pw + kx else zero", "gradient[c] * factor"),
         ("max: winner transposed", "winner[c] == ky * pw + kx", "winner[c] == kx * ph + ky"),
         ("max: overlap overwritten", "pixel[c] += gradient", "pixel[c] = gradient"),
         ("max: the last of equals wins", "larger = pixel[c] > best[c]", "larger = pixel[c] >= best[c]"),
         ("max: dropout's scale forgotten", "gradient[c] * factor if", "gradient[c] if"),
-        ("max: what is left out wins", "winner[c] = winner[c] if keep[c] else -1", "pass"),
+        ("max: what is left out wins", "winner[c] = winner[c] if keep[c] else NOBODY", "pass"),
         ("avg: window's size", "/ (ph * pw)", "/ (ph * ph)"),
         ("avg: overlap overwritten", "c] += dy[image", "c] = dy[image"),
         ("avg: not divided", "y[image, i, j, c] /= ph * pw", "pass"),
     ],
-    ("kernels/reference.py", "Conv2D"): [
-        ("col2im: contributions overwritten", "stride)] += windows[", "stride)] = windows["),
-        ("col2im: padding swapped", "padded[:, top : top + height,", "padded[:, bottom : bottom + height,"),
-        ("conv2d: contributions overwritten", "dpadded[window] += dy", "dpadded[window] = dy"),
-        ("conv2d: kernel transposed", "dy @ kernel[ky, kx].T", "dy @ kernel[-ky - 1, kx].T"),
-        ("conv2d: dw flipped", "dw[ky, kx] = ", "dw[kh - 1 - ky, kx] = "),
-        ("conv2d: padding forgotten", "dpadded[:, top : top + x.shape[1],", "dpadded[:, : x.shape[1],"),
+    ("kernels/activation.py",): [
+        ("dbias: the first image alone", "return dx, sums.sum(axis=0)", "return dx, sums[0]"),
+        ("dy where y is zero, too", "above[c] if result[c] > 0 else 0", "above[c] if result[c] >= 0 else 0"),
     ],
-    ("kernels/reference.py",): [
-        ("Adam: mean not corrected", "(m / (1 - beta_1**t))", "m"),
-        ("Adam: gradient not squared", "(gradient * gradient - v)", "(abs(gradient) - v)"),
-        ("Adam: betas swapped", "m += (1 - beta_1)", "m += (1 - beta_2)"),
-        ("batch_norm: mean's part of dx", "(dy - dbeta / count - z", "(dy - z"),
-        ("batch_norm: variance's part of dx", " - z * dgamma / count)", ")"),
-        ("batch_norm: ReLU passes all", "<= 0, dy.dtype.type(0), dy)", "<= 0, dy, dy)"),
-        ("bias_relu: dy where y is zero, too", "np.where(y > 0, dy", "np.where(y >= 0, dy"),
-        ("bias_relu: rows of an image forgotten", "dx.sum(axis=(0, 1, 2))", "dx.sum(axis=(0, 2))[0]"),
-    ],
-    ("network/blocks.py",): [
+    ("network/fused_conv.py", "fused"): [
         (
-            "block by winograd: dy doubled",
-            "backward_relu(x, kernel, y, dy, padding)",
-            "backward_relu(x, kernel, y, 2 * dy, padding)",
+            "by winograd: dy doubled",
+            "backward_relu(x, kernel, result, dy, padding)",
+            "backward_relu(x, kernel, result, 2 * dy, padding)",
         ),
-        (
-            "opening: dropout's scale forgotten",
-            "backward_pool(source, winners, dy, scale)",
-            "backward_pool(source, winners, dy)",
-        ),
+        ("in tiles: dropout's scale forgotten", "backward_pool(x, result, dy, scale)", "backward_pool(x, result, dy)"),
+        ("pooled: dropout's scale forgotten", "result, dy, padding, scale)", "result, dy, padding)"),
         (
             "first convolution: padding forgotten",
-            "kernel_gradient(x, kernel, dy, conv.stride, padding)",
-            "kernel_gradient(x, kernel, dy, conv.stride, ((0, 0), (0, 0)))",
+            "direct.kernel_gradient(x, kernel, dy, conv.stride, padding)",
+            "direct.kernel_gradient(x, kernel, dy, conv.stride, ((0, 0), (0, 0)))",
         ),
-        ("pooled block: dropout's scale forgotten", "winners, dy, padding, scale)", "winners, dy, padding)"),
+        ("the first convolution's gradients lost", "keep_gradients(self.first, *dx)", "pass"),
+    ],
+    ("network/fused_layers.py", "fused", "MaxPool2D", "Dense", "AvgPool2D", "Dropout"): [
         ("pooling with dropout: scale forgotten", "self.pool.stride, scale)", "self.pool.stride)"),
         ("normalisation: gradients swapped", "update(gamma=dgamma, beta=dbeta)", "update(gamma=dbeta, beta=dgamma)"),
-    ],
-    ("network/plan.py",): [
-        ("folding: the convolution's bias forgotten", 'layer.parameters.get("bias", 0) - mean', "-mean"),
-        ("plan: steps in the wrong order", "for step in reversed(self.steps):", "for step in self.steps:"),
-    ],
-    ("inspection/explain.py",): [
+        ("dense: dW not transposed", "dense.matmul(x.T, dy)", "dense.matmul(dy.T, x).T * 2"),
         (
-            "fixed moments: the deviation forgotten",
-            '(self.parameters["gamma"] * inverse_deviation)',
-            'self.parameters["gamma"]',
+            "average pooling: windows taken as tiles",
+            "(dy, x_shape, self.layers[0].pool_size, self.layers[0].stride)",
+            "(dy, x_shape, self.layers[0].pool_size, self.layers[0].pool_size)",
         ),
-        ("fixed moments: gamma's gradient without z", "(dy * z).sum(axis=axes)", "dy.sum(axis=axes)"),
-        ("gradients from the first layer on", "in reversed(self.network.layers)", "in self.network.layers"),
+        ("dropout: scale forgotten", "dx: Array = dy * kept * factor", "dx: Array = dy * kept"),
     ],
-    ("kernels/reference.py", "MaxPool2D", "AvgPool2D"): [
-        ("max: winner ignored", "+= dy * won * scale", "+= dy * scale"),
-        ("max: overlap overwritten", "+= dy * won * scale", "= dy * won * scale"),
-        ("max: winner's row length", "winners == ky * pool_size[1] + kx", "winners == ky * pool_size[0] + kx"),
-        ("max: the last of equals wins", "(value > y)", "(value >= y)"),
-        ("max: dropout's scale forgotten", "dy * won * scale", "dy * won"),
-        (
-            "max: what is left out wins",
-            "y, winners[~kept] = np.where(kept, y * scale, y.dtype.type(0)), -1",
-            "y = np.where(kept, y * scale, y.dtype.type(0))",
-        ),
-        ("avg: not divided", "share = dy / dy.dtype.type(pool_size[0] * pool_size[1])", "share = dy"),
-        ("avg: overlap overwritten", "+= share", "= share"),
+    ("network/fusion.py",): [
+        ("folding: the convolution's bias forgotten", 'layer.parameters.get("bias", 0) * scale + shift', "shift"),
+    ],
+    ("network/sequential.py",): [
+        ("steps in the wrong order", "for step in reversed(self.steps):", "for step in self.steps:"),
     ],
     ("optimizers.py",): [
         ("SGD: sign", "parameter -= learning_rate * direction", "parameter += learning_rate * direction"),
@@ -257,8 +240,14 @@ TABLE = {
         ("SGD: momentum damped", "velocity += gradient", "velocity += (1 - self.momentum) * gradient"),
         ("SGD: Nesterov ignored", "self.momentum * velocity + gradient if self.nesterov else velocity", "velocity"),
         ("biases decay", "return self.weight_decay if parameter.ndim > 1 else 0.0", "return self.weight_decay"),
-        ("Adam: stuck at its first step", "epsilon, t=self.steps", "epsilon, t=1"),
-        ("Adam: betas swapped", "self.beta_1, self.beta_2, learning_rate", "self.beta_2, self.beta_1, learning_rate"),
+        ("Adam: stuck at its first step", "self.epsilon, self.steps)", "self.epsilon, 1)"),
+        (
+            "Adam: betas swapped",
+            "(self.beta_1, self.beta_2), learning_rate",
+            "(self.beta_2, self.beta_1), learning_rate",
+        ),
+        ("Adam: mean not corrected", "(m / (1 - beta_1**t))", "m"),
+        ("Adam: gradient not squared", "(gradient * gradient - v)", "(abs(gradient) - v)"),
         ("AdamW: decay without rate", "1 - learning_rate * self.decoupled_decay", "1 - self.decoupled_decay"),
         ("AdamW: decay in the gradient too", "self.weight_decay = weight_decay, 0.0", "_ = weight_decay, 0.0"),
         ("clipping: each on its own", "gradient *= max_norm / norm", "gradient *= max_norm / np.linalg.norm(gradient)"),
@@ -279,15 +268,9 @@ TABLE = {
 }
 """(file, what the gradient check has on it): [(what is broken, old text, new text)]"""
 
-NUMBA = ("kernels/batchnorm.py", "kernels/conv/columns.py", "kernels/adam.py", "kernels/pooling.py")
-COMPILED = (
-    "network/blocks.py",
-    "network/plan.py",
-    *(
-        f"kernels/{name}.py"
-        for name in ("conv/convolved", "conv/direct", "conv/first_layer", "dense", "conv/winograd", "conv/passes")
-    ),
-)
+SOURCE = ("activation", "adam", "batchnorm", "pooling", "conv/columns")  # kernels that are loops, run as Python
+COMPILED = ("conv/direct", "conv/first_conv", "conv/im2col", "conv/passes", "conv/prologues", "conv/epilogues", "dense")
+COMPILED += ("conv/winograd",)
 
 
 class Mutation(NamedTuple):
@@ -303,12 +286,17 @@ class Mutation(NamedTuple):
     def tests(self) -> str:
         """The tests of its file."""
         path = Path("tests", self.file)
-        return str(path.with_name(f"test_{path.name.removesuffix('_passes.py').removesuffix('.py')}.py"))
+        shared = {"passes": "winograd", "prologues": "winograd", "epilogues": "winograd", "im2col": "choose"}
+        shared["fused_conv"] = "fused_layers"
+        return str(path.with_name(f"test_{shared.get(path.stem, path.stem)}.py"))
 
     @property
     def way(self) -> str:
         """How the package computes while its file is broken."""
-        return "source" if self.file in NUMBA else "compiled" if self.file in COMPILED else "plain"
+        name = self.file.removeprefix("kernels/").removesuffix(".py")
+        if name in SOURCE:
+            return "source"
+        return "compiled" if name in COMPILED or self.file.startswith("network/") else "plain"
 
 
 MUTATIONS = [Mutation(file, tuple(subjects), *change) for (file, *subjects), rows in TABLE.items() for change in rows]
@@ -333,17 +321,15 @@ class CannotTryError(Exception):
 # Run in the copy. A gradient check that stops with an error has noticed, too; a name that does not exist is a slip in
 # the table.
 INSIDE = """
-import importlib, json, sys
+import json, sys
 from pathlib import Path
 import pytest
 import nncore
 from nncore import gradcheck, kernels
 assert Path(nncore.__file__).is_relative_to(Path.cwd())
-subjects, tests, numba_modules = json.loads(sys.argv[1])
-for name in numba_modules:
-    module = importlib.import_module("nncore.kernels." + name)
-    for kernel in set(kernels.__all__) & set(vars(module)):
-        setattr(kernels, kernel, getattr(module, kernel))
+subjects, tests, way = json.loads(sys.argv[1])
+if way == "source":
+    kernels.available = lambda: True
 try:
     noticed = any(not check.passed for subject in subjects for check in gradcheck.check(subject))
 except NameError:
@@ -355,21 +341,36 @@ print()
 print(json.dumps([noticed, int(status)]))
 """
 
+COPIES = threading.local()  # one for each thread, so that what Numba compiles for one mutation serves the next
+
+
+def own_copy() -> Path:
+    """This thread's copy of the package and its tests."""
+    if not hasattr(COPIES, "folder"):
+        COPIES.folder = tempfile.TemporaryDirectory()
+        for name in ("nncore", "tests", "webdemo"):
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, Path(COPIES.folder.name, name), ignore=ignored)
+        shutil.copy(ROOT / "setup.cfg", COPIES.folder.name)
+    return Path(COPIES.folder.name)
+
 
 def check_copy(subjects: Sequence[str], tests: Sequence[str], way: str, mutation: Mutation | None) -> Outcome:
     """Run gradient checks and tests on a copy of the package, with one change made or none."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name in ("nncore", "tests"):
-            shutil.copytree(ROOT / name, Path(folder, name), ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "setup.cfg", folder)
-        if mutation:
-            path = Path(folder, "nncore", mutation.file)
-            path.write_text(path.read_text(encoding="utf-8").replace(mutation.old, mutation.new), encoding="utf-8")
-        arguments = json.dumps([subjects, tests, [Path(file).stem for file in NUMBA] if way == "source" else []])
-        switches = {"NUMBA_DISABLE_JIT": "0" if way == "compiled" else "1", "NUMBA_CACHE_DIR": folder}
-        environment = {**os.environ, **switches, "NNCORE_TEST_SEED": "0"}
+    folder = own_copy()
+    path = folder / "nncore" / (mutation.file if mutation else "types.py")
+    before, times = path.read_text(encoding="utf-8"), path.stat()
+    if mutation:
+        path.write_text(before.replace(mutation.old, mutation.new), encoding="utf-8")
+    try:
+        arguments = json.dumps([subjects, tests, way])
+        switches = {"NUMBA_DISABLE_JIT": "0" if way == "compiled" else "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**os.environ, **switches, "NNCORE_TEST_SEED": "0", "PYTHONPATH": str(folder)}
         command = [sys.executable, "-c", INSIDE, arguments]
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900)
+    finally:
+        path.write_text(before, encoding="utf-8")
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     try:
         noticed, status = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):

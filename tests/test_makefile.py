@@ -26,6 +26,7 @@ exec '{sys.executable}' -c 'import sys; sys.version_info = (3, 8, 18); exec(sys.
 WITHOUT_VENV = f"""#!/bin/sh
 exec '{sys.executable}' -c 'import sys; sys.modules["ensurepip"] = None; exec(sys.argv[2])' "$@"
 """
+PYTEST = "-m pytest -n auto --dist loadfile"
 INSTALL = "-m pip install --quiet --disable-pip-version-check -c constraints.txt -e .[test]"
 
 
@@ -66,7 +67,7 @@ def test_help_is_the_default_and_lists_every_target(checkout):
 
 def test_the_second_run_installs_nothing(checkout):
     python(checkout, "python3", GOOD)
-    assert make(checkout, "test")[1] == ["venv by python3", INSTALL, "-m pytest"]
+    assert make(checkout, "test")[1] == ["venv by python3", INSTALL, PYTEST]
     assert make(checkout, "test", "ARGS=-k conv")[1] == ["-m pytest -k conv"]
     assert make(checkout, "lint")[1] == ["-m ruff check", "-m ruff format --check", "-m mypy"]
 
@@ -77,7 +78,7 @@ def test_other_requirements_are_installed(checkout, name):
     make(checkout, "test")
     later = (checkout / ".venv" / "installed-test").stat().st_mtime + 5
     os.utime(checkout / name, (later, later))
-    assert make(checkout, "test")[1] == [INSTALL, "-m pytest"]
+    assert make(checkout, "test")[1] == [INSTALL, PYTEST]
 
 
 def test_a_failed_install_is_tried_again(checkout):
@@ -87,28 +88,28 @@ def test_a_failed_install_is_tried_again(checkout):
     assert run.returncode != 0
     assert calls == ["venv by python3", INSTALL]
     (checkout / "broken").unlink()
-    assert make(checkout, "test")[1] == [INSTALL, "-m pytest"]
+    assert make(checkout, "test")[1] == [INSTALL, PYTEST]
 
 
 def test_a_half_made_venv_is_made_anew(checkout):
     python(checkout, "python3", GOOD)
     (checkout / ".venv" / "bin").mkdir(parents=True)
     (checkout / ".venv" / "bin" / "python").touch()
-    assert make(checkout, "test")[1] == ["venv by python3", INSTALL, "-m pytest"]
+    assert make(checkout, "test")[1] == ["venv by python3", INSTALL, PYTEST]
 
 
 def test_a_moved_checkout_gets_a_new_venv(checkout):
     python(checkout, "python3", GOOD)
     make(checkout, "test")
     moved = checkout.rename(checkout.parent / "moved")
-    assert make(moved, "test")[1] == ["venv by python3", INSTALL, "-m pytest"]
+    assert make(moved, "test")[1] == ["venv by python3", INSTALL, PYTEST]
 
 
 def test_a_venv_whose_python_is_gone_is_made_anew(checkout):
     python(checkout, "python3", GOOD)
     make(checkout, "test")
     (checkout / ".venv" / "bin" / "python").unlink()
-    assert make(checkout, "test")[1] == ["venv by python3", INSTALL, "-m pytest"]
+    assert make(checkout, "test")[1] == ["venv by python3", INSTALL, PYTEST]
 
 
 @pytest.mark.parametrize("unfit", [OLD, WITHOUT_VENV])
@@ -116,7 +117,7 @@ def test_the_newest_other_python_stands_in_for_an_unfit_one(checkout, unfit):
     python(checkout, "python3", unfit)
     python(checkout, "python3.10", GOOD)
     python(checkout, "python3.12", GOOD)
-    assert make(checkout, "test")[1] == ["venv by python3.12", INSTALL, "-m pytest"]
+    assert make(checkout, "test")[1] == ["venv by python3.12", INSTALL, PYTEST]
 
 
 @pytest.mark.parametrize(
@@ -136,8 +137,8 @@ def test_without_a_fit_python_one_line_says_what_to_install(checkout, script, ad
 def test_the_callers_python_is_the_one_used_or_an_error_that_leaves_venv_alone(checkout):
     python(checkout, "python3", GOOD)
     python(checkout, "mine", GOOD)
-    assert make(checkout, "test", "PYTHON=mine")[1] == ["venv by mine", INSTALL, "-m pytest"]
+    assert make(checkout, "test", "PYTHON=mine")[1] == ["venv by mine", INSTALL, PYTEST]
     run, calls = make(checkout, "test", "PYTHON=absent")
     assert '"absent"' in run.stderr
     assert calls == []
-    assert make(checkout, "test")[1] == ["-m pytest"]
+    assert make(checkout, "test")[1] == [PYTEST]

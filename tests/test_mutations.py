@@ -9,16 +9,8 @@ MODULE = runpy.run_path(str(ROOT / "tests" / "mutations.py"))  # not imported: i
 Mutation, MUTATIONS, QUICK = MODULE["Mutation"], MODULE["MUTATIONS"], MODULE["QUICK"]
 
 LAYERS = [f"layers/{path.name}" for path in sorted((ROOT / "nncore" / "layers").glob("[!_]*.py"))]
-OTHERS = [
-    "losses.py",
-    "network/blocks.py",
-    "inspection/explain.py",
-    "network/plan.py",
-    "optimizers.py",
-    "kernels/conv/choose.py",
-    "kernels/reference.py",
-    *MODULE["NUMBA"],
-]
+FUSED = ["network/fused_conv.py", "network/fused_layers.py", "network/sequential.py"]
+KERNELS = [f"kernels/{name}.py" for name in MODULE["SOURCE"]]
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: f"{mutation.file}: {mutation.what}")
@@ -28,7 +20,7 @@ def test_the_text_that_a_mutation_replaces_is_in_the_source_once(mutation):
     assert (ROOT / mutation.tests).exists()
 
 
-@pytest.mark.parametrize("file", [*LAYERS, *OTHERS])
+@pytest.mark.parametrize("file", [*LAYERS, *FUSED, *KERNELS, "losses.py", "optimizers.py"])
 def test_every_backward_pass_and_update_has_a_mutation(file):
     source = (ROOT / "nncore" / file).read_text(encoding="utf-8")
     for function in ast.walk(ast.parse(source)):

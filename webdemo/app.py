@@ -13,7 +13,7 @@ from webdemo.runs.training_api import RUNS, create_training
 from webdemo.server.api import create_api
 from webdemo.server.problems import refusal
 from webdemo.server.service import ReadingService
-from webdemo.server.uploads import LARGEST_REQUEST, Request
+from webdemo.server.uploads import MAX_REQUEST, Request
 
 WEIGHTS = Path(__file__).parent.parent / "weights" / "recogniser.npz"
 HEADERS = {
@@ -47,7 +47,7 @@ def create_app(
     """
     app = Flask(__name__)
     app.request_class = Request
-    app.config.update(MAX_CONTENT_LENGTH=LARGEST_REQUEST, BOOTSTRAP_SERVE_LOCAL=True)
+    app.config.update(MAX_CONTENT_LENGTH=MAX_REQUEST, BOOTSTRAP_SERVE_LOCAL=True)
     Bootstrap5(app)
     service = ReadingService(DigitReader(weights), threads or available_threads())
     app.extensions["reading"] = service

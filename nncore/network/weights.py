@@ -24,9 +24,9 @@ from nncore.files import atomic_write
 from nncore.types import Shape
 
 METADATA = "metadata"
-LARGEST_FILE = 2**29  # bytes; the reference network takes 4 MiB
-LARGEST_METADATA = 2**22  # bytes
-LARGEST_DIRECTORY = 2**20  # bytes of the list of arrays at the file's end; zipfile reads the whole of it at once
+MAX_FILE = 2**29  # bytes; the reference network takes 4 MiB
+MAX_METADATA = 2**22  # bytes
+MAX_DIRECTORY = 2**20  # bytes of the list of arrays at the file's end; zipfile reads the whole of it at once
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -110,7 +110,7 @@ class Reader:
             return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
 
     def _read_metadata(self) -> dict[str, Any]:
-        if self.shapes.pop(METADATA, None) != () or self._members[METADATA].file_size > LARGEST_METADATA:
+        if self.shapes.pop(METADATA, None) != () or self._members[METADATA].file_size > MAX_METADATA:
             raise self._damaged("it has no description (an array `metadata` with JSON), so nncore did not write it")
         with self._expecting("a description in JSON"):
             metadata = json.loads(str(self._array(METADATA)))
@@ -140,16 +140,16 @@ def _check_end(path: Path) -> int:
     """
     if not path.is_file():
         raise ValueError("it is a folder or a device")
-    if path.stat().st_size > LARGEST_FILE:
-        raise ValueError(f"it has {path.stat().st_size:,} bytes; a weights file has at most {LARGEST_FILE:,}")
+    if path.stat().st_size > MAX_FILE:
+        raise ValueError(f"it has {path.stat().st_size:,} bytes; a weights file has at most {MAX_FILE:,}")
     with path.open("rb") as file:
         file.seek(-min(42, path.stat().st_size), os.SEEK_END)
         tail = file.read()
     if tail[-22:-18] != b"PK\5\6" or tail[:4] == b"PK\6\7" or tail[-2:] != b"\0\0":
         raise ValueError("its end is missing: perhaps it was copied or downloaded only in part")
     count, size = struct.unpack("<HI", tail[-12:-6])
-    if size > LARGEST_DIRECTORY:
-        raise ValueError(f"its list of arrays has {size:,} bytes, more than {LARGEST_DIRECTORY:,}")
+    if size > MAX_DIRECTORY:
+        raise ValueError(f"its list of arrays has {size:,} bytes, more than {MAX_DIRECTORY:,}")
     return int(count)
 
 

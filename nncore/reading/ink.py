@@ -22,11 +22,11 @@ from nncore.reading.components import components, widened
 from nncore.types import Bytes, Mask
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
-MOST_BYTES = 64 * 2**20
-MOST_READS = 16_000  # a file of a million empty parts would keep Pillow busy for seconds
-MOST_PIXELS = 16_000_000  # of a picture that has to be decoded whole
-MOST_JPEG_PIXELS = 50_000_000  # a JPEG can be decoded at an eighth of its size
-MOST_SCANS = 250_000_000  # pixels times passes over them: a JPEG may ask for thousands of passes
+MAX_BYTES = 64 * 2**20
+MAX_READS = 16_000  # a file of a million empty parts would keep Pillow busy for seconds
+MAX_PIXELS = 16_000_000  # of a picture that has to be decoded whole
+MAX_JPEG_PIXELS = 50_000_000  # a JPEG can be decoded at an eighth of its size
+MAX_SCANS = 250_000_000  # pixels times passes over them: a JPEG may ask for thousands of passes
 WORKING_SIDE = 1024  # pixels: a longer side is reduced to between half of this and this
 FAINTEST = 25  # of 255 grey levels: where all differ less from the background there is paper, or JPEG noise
 FLAT = 2  # grey levels by which the paper of a drawing or a screenshot may vary
@@ -51,7 +51,7 @@ _quietly = threading.Lock()  # Python's warning filters belong to all threads
 class _Parts(io.BytesIO):
     """A file in memory that refuses to be read in very many parts."""
 
-    left = MOST_READS
+    left = MAX_READS
 
     def read(self, size: int | None = -1, /) -> bytes:
         self.left -= 1
@@ -72,11 +72,11 @@ def read_ink(file: str | Path | BinaryIO) -> tuple[Bytes, float]:
     try:
         if isinstance(file, str | Path):
             with open(file, "rb") as opened:
-                content = opened.read(MOST_BYTES + 1)
+                content = opened.read(MAX_BYTES + 1)
         else:
-            content = file.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise DataError(f"larger than {MOST_BYTES // 2**20} MiB; make it smaller")
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise DataError(f"larger than {MAX_BYTES // 2**20} MiB; make it smaller")
         return _ink_of(content)
     except DataError as error:
         raise DataError(f"{name}: {error}") from None
@@ -87,7 +87,7 @@ def read_ink(file: str | Path | BinaryIO) -> tuple[Bytes, float]:
             f"{name}: not a picture of a kind that can be read; send one of {', '.join(FORMATS)}"
         ) from error
     except Image.DecompressionBombError:  # which Pillow finds before we can look
-        raise DataError(f"{name}: more pixels than the {MOST_JPEG_PIXELS:,} allowed; make it smaller") from None
+        raise DataError(f"{name}: more pixels than the {MAX_JPEG_PIXELS:,} allowed; make it smaller") from None
     except Exception as error:  # Pillow's decoders raise nearly anything on a damaged file
         raise DataError(
             f"{name}: cannot be read as a picture ({str(error) or 'damaged'}); save it anew as PNG or JPEG"
@@ -102,7 +102,7 @@ def _ink_of(content: bytes) -> tuple[Bytes, float]:
         width, height = picture.size
         is_jpeg = picture.format in ("JPEG", "MPO")
         scans = content.count(b"\xff\xda") if is_jpeg else 1
-        most = min(MOST_JPEG_PIXELS, MOST_SCANS // max(scans, 1)) if is_jpeg else MOST_PIXELS
+        most = min(MAX_JPEG_PIXELS, MAX_SCANS // max(scans, 1)) if is_jpeg else MAX_PIXELS
         if width * height > most:
             raise DataError(f"{width} x {height} pixels, more than the {most:,} allowed; make it smaller")
         longer = max(width, height)

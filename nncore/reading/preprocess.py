@@ -24,8 +24,8 @@ FRAME = 28  # pixels, the side of the result
 BOX = 20  # pixels, the longer side of the ink in it
 SMALLEST = 10  # pixels: smaller ink is not enlarged further than this would be, so that a dot stays a dot
 WIDEST_STROKE = 2.6  # pixels in that box, MNIST's average
-MOST_DIGITS = 32
-MOST_STROKES = 128  # that are looked at
+MAX_DIGITS = 32
+MAX_STROKES = 128  # that are looked at
 SPECK = 0.1  # of the longer side of the largest stroke: a smaller stroke is noise
 SCRAP = 0.25  # of the longer side of the largest digit: what is smaller and joined to no digit is none
 
@@ -76,7 +76,7 @@ def find_digits(ink: Bytes) -> list[Found]:
 def _without_specks(boxes: Integers) -> Integers:
     """Which strokes to keep: the largest ones, and none that is tiny beside the largest."""
     sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
-    kept = np.argsort(-sides, kind="stable")[:MOST_STROKES]
+    kept = np.argsort(-sides, kind="stable")[:MAX_STROKES]
     kept = kept[sides[kept] >= SPECK * sides.max(initial=0)]
     return np.sort(kept)
 
@@ -106,7 +106,7 @@ def _groups(boxes: Integers) -> Integers:
 
 def _in_reading_order(found: list[Found]) -> list[Found]:
     """Rows from the top, each from left to right; a row holds what its first, topmost digit stands level with."""
-    largest = sorted(found, key=lambda digit: -max(digit.box[2:]))[:MOST_DIGITS]
+    largest = sorted(found, key=lambda digit: -max(digit.box[2:]))[:MAX_DIGITS]
     digits = [digit for digit in largest if max(digit.box[2:]) >= SCRAP * max(largest[0].box[2:])]
     waiting = sorted(digits, key=lambda digit: digit.box[1])
     ordered: list[Found] = []

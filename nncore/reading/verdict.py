@@ -43,7 +43,7 @@ LONGEST = 3.4  # length of the stroke / longer side
 REFUSED = 0.05  # the probability of being no digit from which it is called so
 FLATTEST = 1.2  # entropy of the probabilities, in nats; that of ten equal ones is 2.3
 SURE = 0.75  # the probability from which the network is believed
-WORTH_NAMING, MOST_NAMED = 0.1, 3
+WORTH_NAMING, MAX_NAMED = 0.1, 3
 
 
 def judge(found: Found, probabilities: Array, no_digit: float | None = None) -> Verdict:
@@ -59,7 +59,7 @@ def judge(found: Found, probabilities: Array, no_digit: float | None = None) -> 
 
 def candidates(probabilities: Array) -> list[int]:
     """The digits worth naming where it is unsure, one to three, the most probable first: "might be 4 or 9"."""
-    ranked = np.argsort(-probabilities, kind="stable")[:MOST_NAMED]
+    ranked = np.argsort(-probabilities, kind="stable")[:MAX_NAMED]
     return [int(digit) for digit in ranked if digit == ranked[0] or probabilities[digit] >= WORTH_NAMING]
 
 

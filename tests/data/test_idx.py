@@ -73,7 +73,7 @@ def test_other_arrays_are_not_written(tmp_path: Path, array: np.ndarray) -> None
         (b"\x03\x08\0\0" + bytes(8), "found 0x03080000"),
         (b"\n<!DOCTYPE html><html>404", r"looks like a web page \(HTML\)"),
         (b"PK\x03\x04" + bytes(30), "looks like a zip archive"),
-        (gzip.compress(LABELS), "looks like gzip.*(.gz if it is packed)"),
+        (gzip.compress(LABELS, mtime=0), "looks like gzip.*(.gz if it is packed)"),
         (b"\0\0\x08\x03" + bytes(11), "ends within its header of 16 bytes"),
         (LABELS[:-1], r"expected 3 bytes after a header that says \(3,\), found only 2"),
         (LABELS + b"\0", "expected 3 bytes .* found more"),
@@ -85,7 +85,7 @@ def test_other_arrays_are_not_written(tmp_path: Path, array: np.ndarray) -> None
 def test_damaged_files_are_named_and_explained(tmp_path: Path, content: bytes, message: str) -> None:
     plain, packed = tmp_path / "plain-idx", tmp_path / "packed-idx.gz"
     plain.write_bytes(content)
-    packed.write_bytes(gzip.compress(content))  # the same fault inside a sound gzip file
+    packed.write_bytes(gzip.compress(content, mtime=0))  # the same fault inside a sound gzip file
     for path in (plain, packed):
         with pytest.raises(DataError, match=message) as caught:
             read_idx(path)
@@ -95,10 +95,10 @@ def test_damaged_files_are_named_and_explained(tmp_path: Path, content: bytes, m
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (gzip.compress(LABELS)[:-9], "cannot be unpacked .* ended before"),
-        (gzip.compress(LABELS)[:5], "cannot be unpacked"),
-        (gzip.compress(LABELS)[:-8] + bytes(8), "cannot be unpacked .*CRC"),
-        (gzip.compress(LABELS) + b"more", "cannot be unpacked .*look like gzip"),
+        (gzip.compress(LABELS, mtime=0)[:-9], "cannot be unpacked .* ended before"),
+        (gzip.compress(LABELS, mtime=0)[:5], "cannot be unpacked"),
+        (gzip.compress(LABELS, mtime=0)[:-8] + bytes(8), "cannot be unpacked .*CRC"),
+        (gzip.compress(LABELS, mtime=0) + b"more", "cannot be unpacked .*look like gzip"),
         (b"\x1f\x8b\x08\0" + bytes(6) + b"\xff" * 20, "cannot be unpacked .*invalid block"),
         (b"<html>404</html>", r"cannot be unpacked .*look like a web page \(HTML\)"),
         (LABELS, "cannot be unpacked .*look like IDX that is not packed"),
@@ -139,7 +139,7 @@ def test_every_flipped_bit_of_a_gzip_file_is_harmless_or_noticed(tmp_path: Path,
 @pytest.mark.parametrize("name", ["tiny", "tiny.gz"])
 def test_memory_follows_the_file_not_its_header(tmp_path: Path, name: str) -> None:
     header = struct.pack(">II", 0x801, 2**30)
-    (tmp_path / name).write_bytes(gzip.compress(header) if name.endswith(".gz") else header)
+    (tmp_path / name).write_bytes(gzip.compress(header, mtime=0) if name.endswith(".gz") else header)
     tracemalloc.start()
     try:
         with pytest.raises(DataError, match="found only 0"):

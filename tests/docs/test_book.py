@@ -24,7 +24,7 @@ CHAPTERS = (
 )
 PAGES = sorted(BOOK.glob("*.md"))
 TWO_PAGES = 950  # words, those of formulas and samples among them
-MOST_INCLUDED = 85  # lines of nncore in a chapter
+MAX_INCLUDED = 85  # lines of nncore in a chapter
 
 by_name = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 each_chapter = pytest.mark.parametrize("chapter", CHAPTERS)
@@ -75,7 +75,7 @@ def test_a_chapter_includes_source_and_says_where_it_is_from(chapter):
         else:
             source = path.read_text()
             assert [source.count(options[end]) for end in ("start-at", "end-at")] == [1, 1]
-    assert lines <= MOST_INCLUDED
+    assert lines <= MAX_INCLUDED
 
 
 @each_chapter

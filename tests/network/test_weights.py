@@ -20,7 +20,7 @@ from hypothesis.extra import numpy as hnp
 
 from nncore.errors import WeightsError
 from nncore.network import weights
-from nncore.network.weights import LARGEST_FILE, LARGEST_METADATA, Reader
+from nncore.network.weights import MAX_FILE, MAX_METADATA, Reader
 
 ROOT = Path(__file__).parents[2]
 quick = settings(
@@ -193,7 +193,7 @@ def test_a_file_that_is_too_large_is_refused_unread(path, arrays):
     weights.write(path, arrays, {})
     good = path.read_bytes()
     with path.open("wb") as file:
-        file.truncate(LARGEST_FILE + 1)
+        file.truncate(MAX_FILE + 1)
         file.seek(0, os.SEEK_END)
         file.write(good)
     assert "at most" in refused(path)
@@ -285,7 +285,7 @@ def test_a_file_without_a_description_is_refused(path, members):
 
 
 def test_a_description_of_absurd_length_is_refused_unread(path):
-    archive(path, [("metadata.npy", npy("x" * (LARGEST_METADATA // 4)))])
+    archive(path, [("metadata.npy", npy("x" * (MAX_METADATA // 4)))])
     refused(path)
 
 

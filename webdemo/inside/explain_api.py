@@ -14,10 +14,10 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import UnprocessableEntity, UnsupportedMediaType
 
 from nncore.errors import DataError, OptionError, PictureFormatError
-from nncore.inspection.cells import Cell, backward_cell, forward_cell, sources
-from nncore.inspection.explain import PATCH, STRIDE, Explanation, occlusion
 from nncore.reading.reader import DigitReader
 from nncore.types import Bytes, Shape
+from webdemo.inside.cells import Cell, backward_cell, forward_cell, sources
+from webdemo.inside.explain import PATCH, STRIDE, Explanation, occlusion
 from webdemo.inside.nearest import NearestDigits
 from webdemo.server.encoding import packed, packed_map
 from webdemo.server.service import ReadingService
@@ -29,7 +29,7 @@ FIELDS = ("image", "pixels", "label", "learning_rate", "parts", "cell")
 USUAL_PARTS = ("maps", "gradients", "step")
 LEARNING_RATE, HIGHEST_RATE = 0.001, 10.0
 SIDE = 28  # pixels
-MOST_TOLD = 80  # characters of a value that is refused
+MAX_QUOTED = 80  # characters of a value that is refused
 
 log = logging.getLogger("webdemo")
 
@@ -104,7 +104,7 @@ def question_in(body: dict[str, Any]) -> Question:
 def _told(value: Any) -> str:
     """A value as a sentence may repeat it."""
     text = reprlib.repr(value)
-    return text if len(text) <= MOST_TOLD else f"{text[:MOST_TOLD]}..."
+    return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}..."
 
 
 def answer_to(question: Question, reader: DigitReader, nearest: NearestDigits) -> dict[str, Any]:

@@ -9,10 +9,10 @@ import platformdirs
 
 from nncore.data.mnist import given_folder, load_mnist
 from nncore.errors import DataError
-from nncore.inspection.neighbours import Neighbours
 from nncore.machine import use_kernel_threads
 from nncore.network.sequential import Sequential
 from nncore.types import Bytes
+from webdemo.inside.neighbours import Neighbours
 from webdemo.server.encoding import packed
 
 COUNT = 3000  # training digits among which is searched: some seconds of work, 20 MB of features

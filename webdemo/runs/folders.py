@@ -15,8 +15,8 @@ from nncore.training.recorder import LIVE, read_digits, read_history, read_live,
 from nncore.training.run import COLUMNS, Run
 from webdemo.server.encoding import png_url
 
-MOST_RUNS = 100  # that are listed, the newest first
-MOST_POINTS = 1500  # of a live curve
+MAX_RUNS = 100  # that are listed, the newest first
+MAX_POINTS = 1500  # of a live curve
 SILENCE = 120.0  # seconds without a sign of life, after which a training is taken for dead
 SIGNS = ("config.json", "status.json", "live.csv", "history.csv")
 PRIVATE = {"data_dir"}  # paths of this machine
@@ -102,7 +102,7 @@ def _state(folder: Path, silence: float, done: int, epochs: int) -> tuple[str, s
 def details(folder: Path) -> dict[str, Any]:
     """A run with its curves, and the epochs of which there are snapshots."""
     live, history = read_live(folder), read_history(folder)
-    step = max(1, math.ceil(len(live) / MOST_POINTS))
+    step = max(1, math.ceil(len(live) / MAX_POINTS))
     thinned = live[::-1][::step][::-1]  # with the last
     return {
         **summary(folder),

@@ -30,7 +30,7 @@ from webdemo.runs import folders
 from webdemo.runs.trainer import BusyError, Trainer
 
 RUNS = Path(__file__).parents[2] / "runs"
-MOST_EPOCHS = 50
+MAX_EPOCHS = 50
 REFUSED = (
     "trainings are started from this page only where the server listens on its own machine: "
     "start the server there, or with --allow-training"
@@ -47,7 +47,7 @@ CHOICES: dict[str, tuple[Callable[[object], bool], str]] = {
         lambda value: isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1e6,
         "a number above 0, at most 1,000,000",
     ),
-    "epochs": (_whole(1, MOST_EPOCHS), f"a whole number from 1 to {MOST_EPOCHS}"),
+    "epochs": (_whole(1, MAX_EPOCHS), f"a whole number from 1 to {MAX_EPOCHS}"),
     "seed": (_whole(0, 2**32 - 1), f"a whole number from 0 to {2**32 - 1}"),
     "optimizer": (lambda value: isinstance(value, str) and value in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}"),
     "limit": (lambda value: value is None or _whole(20, 60_000)(value), "a whole number from 20 to 60000, or null"),
@@ -72,15 +72,15 @@ def create_training(trainer: Trainer, allowed: bool) -> Blueprint:
 
     @training.get("/training")
     def page() -> str:
-        return render_template("training.html", quick=quick, optimizers=list(OPTIMIZERS), most_epochs=MOST_EPOCHS)
+        return render_template("training.html", quick=quick, optimizers=list(OPTIMIZERS), most_epochs=MAX_EPOCHS)
 
     @training.get("/api/runs")
     def runs() -> ResponseReturnValue:
         running = trainer.running  # first: it notes how a training has ended
         names = folders.names(trainer.runs)
         return jsonify(
-            runs=[folders.summary(trainer.runs / name) for name in names[: folders.MOST_RUNS]],
-            more=max(0, len(names) - folders.MOST_RUNS),
+            runs=[folders.summary(trainer.runs / name) for name in names[: folders.MAX_RUNS]],
+            more=max(0, len(names) - folders.MAX_RUNS),
             training={"running": running, "stopping": trainer.stopping, "refused": None if allowed else REFUSED},
         )
 

@@ -11,8 +11,8 @@ from waitress.server import BaseWSGIServer, TcpWSGIServer
 from waitress.task import ErrorTask
 
 from webdemo.server.problems import MEDIA_TYPE, TOO_LARGE, problem
-from webdemo.server.service import MOST_WAITING
-from webdemo.server.uploads import LARGEST_REQUEST
+from webdemo.server.service import MAX_WAITING
+from webdemo.server.uploads import MAX_REQUEST
 
 
 class ProblemTask(ErrorTask):  # type: ignore[misc]
@@ -59,14 +59,14 @@ def make_server(app: Flask, host: str, port: int) -> BaseWSGIServer:
         app,
         sockets=[listening],
         # Some more than may wait for a reading, so that the page is still served, and refusals too.
-        threads=MOST_WAITING + 8,
-        connection_limit=2 * MOST_WAITING,
+        threads=MAX_WAITING + 8,
+        connection_limit=2 * MAX_WAITING,
         channel_timeout=10,
         cleanup_interval=5,
         # Flask refuses what is too large, after all of it has come: a browser that is cut off while it sends does not
         # listen to why. Only what goes on and on is cut off. Nothing overflows to the disk.
-        max_request_body_size=2 * LARGEST_REQUEST,
-        inbuf_overflow=2 * LARGEST_REQUEST + 1,
-        outbuf_overflow=2 * LARGEST_REQUEST,
+        max_request_body_size=2 * MAX_REQUEST,
+        inbuf_overflow=2 * MAX_REQUEST + 1,
+        outbuf_overflow=2 * MAX_REQUEST,
         ident=None,
     )

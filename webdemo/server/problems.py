@@ -6,9 +6,9 @@ from http import HTTPStatus
 from flask import Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
-from webdemo.server.uploads import LARGEST_REQUEST
+from webdemo.server.uploads import MAX_REQUEST
 
-TOO_LARGE = f"the request is larger than {LARGEST_REQUEST // 2**20} MiB: send a smaller picture"
+TOO_LARGE = f"the request is larger than {MAX_REQUEST // 2**20} MiB: send a smaller picture"
 MEDIA_TYPE = "application/problem+json"
 
 

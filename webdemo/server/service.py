@@ -13,7 +13,7 @@ from werkzeug.exceptions import ServiceUnavailable
 from nncore.machine import use_blas_threads, use_kernel_threads
 from nncore.reading.reader import DigitReader, Reading
 
-MOST_WAITING = 128  # pictures accepted and not yet answered
+MAX_WAITING = 128  # pictures accepted and not yet answered
 PATIENCE = 10.0  # seconds until one that waits is given up
 RETRY_AFTER = 1  # seconds until a refused visitor should try again
 SEVEN = ((90, 80), (190, 80), (120, 220))
@@ -37,7 +37,7 @@ class ReadingService:
     def __init__(self, reader: DigitReader, threads: int) -> None:
         self.reader = reader
         self.ready = threading.Event()
-        self._places = threading.BoundedSemaphore(MOST_WAITING)
+        self._places = threading.BoundedSemaphore(MAX_WAITING)
         use_blas_threads(1)
         self._pool = futures.ThreadPoolExecutor(threads, "reader", initializer=use_kernel_threads, initargs=(1,))
         self._pool.submit(self._warm_up)

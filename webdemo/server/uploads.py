@@ -8,7 +8,7 @@ from typing import IO, Any
 import flask
 from werkzeug.exceptions import BadRequest, UnprocessableEntity, UnsupportedMediaType
 
-LARGEST_REQUEST = 16 * 2**20  # bytes: the photo of a good telephone
+MAX_REQUEST = 16 * 2**20  # bytes: the photo of a good telephone
 # RFC 2397, narrowed to what canvas.toDataURL() and FileReader.readAsDataURL() write.
 DATA_URL = re.compile(r"data:image/(?:png|jpeg|webp|gif|bmp);base64,([A-Za-z0-9+/]+={0,2})")
 EXPECTED = 'expected JSON {"image": "data:image/png;base64,..."}, as canvas.toDataURL() makes it'

@@ -40,8 +40,8 @@ CONNECTIONS = 8
 GOOD_PICTURES, GOOD_QUESTIONS = 20, 10
 GOOD_AFTER = 4  # hostile requests
 ROUNDS = 10  # memory is noted after each; the first warms up
-MOST_SECONDS = 900.0
-MOST_SHOWN = 40
+MAX_SECONDS = 900.0
+MAX_SHOWN = 40
 GROWTH = 100  # MB after the first round: less may be what large pictures happen to leave behind
 
 
@@ -87,7 +87,7 @@ def _torment(options: argparse.Namespace, port: int, server: DemoServer | None) 
     began = time.monotonic()
     edges = [options.first + options.count * n // ROUNDS for n in range(ROUNDS + 1)]
     for start, end in pairwise(edges):
-        _round(port, options.seed, range(start, end), good, tally, began + MOST_SECONDS)
+        _round(port, options.seed, range(start, end), good, tally, began + MAX_SECONDS)
         memory.append(server.memory() if server else None)
     seconds = time.monotonic() - began
     with closing(Client(port)) as client:
@@ -143,7 +143,7 @@ def _work(port: int, seed: int, left: Iterator[int], good: Sequence[Good], tally
                 return
             if time.monotonic() > deadline:
                 with tally.lock:
-                    tally.wrong.append(f"not done after {MOST_SECONDS:.0f} seconds")
+                    tally.wrong.append(f"not done after {MAX_SECONDS:.0f} seconds")
                 return
             _send(client, f"request {i}", message(seed, i), None, tally)
             if i % GOOD_AFTER == 0:
@@ -231,9 +231,9 @@ def _report(
         )
     lines += [f"- {name}: {value}" for name, value in facts.items()]
     lines.append(
-        f"- wrong: {len(wrong) or 'nothing'}" + (f", the first {MOST_SHOWN}:" if len(wrong) > MOST_SHOWN else "")
+        f"- wrong: {len(wrong) or 'nothing'}" + (f", the first {MAX_SHOWN}:" if len(wrong) > MAX_SHOWN else "")
     )
-    lines += [f"  - {text}" for text in wrong[:MOST_SHOWN]]
+    lines += [f"  - {text}" for text in wrong[:MAX_SHOWN]]
     if wrong:
         lines.append(f"\nRequest i alone: --seed {options.seed} --first i --count 1")
     return "\n".join(lines)

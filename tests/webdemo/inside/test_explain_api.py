@@ -8,13 +8,13 @@ import pytest
 
 from nncore.data.mnist import MNIST
 from nncore.errors import DataError
-from nncore.inspection.cells import backward_cell, forward_cell
-from nncore.inspection.explain import Explanation, occlusion
 from nncore.reading.reader import DigitReader
-from tests.inspection.test_explain import drawn
+from tests.webdemo.inside.test_explain import drawn
 from tests.webdemo.pictures import SEVEN, data_url, drawing, encoded
 from webdemo.app import create_app
 from webdemo.inside import nearest
+from webdemo.inside.cells import backward_cell, forward_cell
+from webdemo.inside.explain import Explanation, occlusion
 from webdemo.server.encoding import packed, packed_map
 
 URL = data_url(encoded(drawing(SEVEN)))

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from nncore.inspection.cells import backward_cell, forward_cell
-from nncore.inspection.explain import Explanation
 from nncore.layers.activations import softmax
 from nncore.network.sequential import Sequential
 from nncore.optimizers import SGD
 from tests.webdemo.browser import SEVEN, THREE, Page
 from tests.webdemo.page.inside import Inside
 from webdemo.app import WEIGHTS
+from webdemo.inside.cells import backward_cell, forward_cell
+from webdemo.inside.explain import Explanation
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_what_confuses_it(inside: Inside):
 def test_code_stands_beside_each_layer(inside: Inside):
     texts = inside.page.script("return [...document.querySelectorAll('.code')].map((each) => each.textContent)")
     assert len(texts) == inside.count - 4
-    assert any("nncore/kernels/reference.py" in text and "def conv2d(" in text for text in texts)
+    assert any("nncore/layers/windows.py" in text and "def im2col(" in text for text in texts)
     assert any("nncore/layers/pool.py" in text and "def backward(" in text for text in texts)
 
 

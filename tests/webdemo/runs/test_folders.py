@@ -54,7 +54,7 @@ def test_the_newest_comes_first_and_not_too_many(training_client, runs, monkeypa
         os.utime(folder / "config.json", (1000 + number, 1000 + number))
     (runs / ".hidden").mkdir()
     (runs / "file").write_text("no run")
-    monkeypatch.setattr(folders, "MOST_RUNS", 2)
+    monkeypatch.setattr(folders, "MAX_RUNS", 2)
     listed = training_client.get("/api/runs").json
     assert ([run["name"] for run in listed["runs"]], listed["more"]) == (["c", "a"], 1)
     assert training_client.get("/api/runs/b").status_code == 200
@@ -74,7 +74,7 @@ def test_long_curves_are_thinned(training_client, runs, monkeypatch):
     folder = make_run(runs, "long")
     rows = [f"{step},{step / 100},1.0,0.5,0.1\n" for step in range(1000)]
     (folder / "live.csv").write_text(",".join(LIVE) + "\n" + "".join(rows))
-    monkeypatch.setattr(folders, "MOST_POINTS", 90)
+    monkeypatch.setattr(folders, "MAX_POINTS", 90)
     steps = training_client.get("/api/runs/long").json["live"]["step"]
     assert 80 <= len(steps) <= 90
     assert steps[-1] == 999

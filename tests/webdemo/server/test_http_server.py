@@ -7,7 +7,7 @@ import pytest
 
 from webdemo.app import create_app
 from webdemo.server.http_server import make_server
-from webdemo.server.uploads import LARGEST_REQUEST
+from webdemo.server.uploads import MAX_REQUEST
 
 
 def ask(port: int, request: bytes) -> tuple[int, dict[str, str], bytes]:
@@ -50,7 +50,7 @@ def test_who_expects_to_continue_without_a_body_is_answered(port):
 
 
 def test_what_is_a_little_too_large_is_told_the_limit(port):
-    length = LARGEST_REQUEST + 1
+    length = MAX_REQUEST + 1
     head = f"POST /api/predict HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
     status, headers, body = ask(port, head.encode() + b" " * length)
     assert (status, headers["Content-Type"]) == (413, "application/problem+json")

@@ -74,7 +74,7 @@ def test_no_more_are_read_at_once_than_allowed(slow):
 
 
 def test_one_too_many_is_turned_away_at_once(slow, monkeypatch):
-    monkeypatch.setattr(service, "MOST_WAITING", 4)
+    monkeypatch.setattr(service, "MAX_WAITING", 4)
     reading = ReadingService(slow, threads=1)
     threads, answers = visit(reading, 5)
     for _ in range(100):
@@ -116,7 +116,7 @@ def test_who_waits_while_the_kernels_are_compiled_is_told_so(slow, monkeypatch):
 
 
 def test_a_damaged_picture_gives_its_place_back(slow, monkeypatch):
-    monkeypatch.setattr(service, "MOST_WAITING", 2)
+    monkeypatch.setattr(service, "MAX_WAITING", 2)
     slow.release.set()
     reading = ReadingService(slow, threads=1)
     for _ in range(5):

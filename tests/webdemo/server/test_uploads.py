@@ -12,7 +12,7 @@ from werkzeug.exceptions import UnprocessableEntity
 from werkzeug.test import encode_multipart
 
 from tests.webdemo.pictures import SEVEN, data_url, drawing, encoded
-from webdemo.server.uploads import LARGEST_REQUEST, from_data_url
+from webdemo.server.uploads import MAX_REQUEST, from_data_url
 
 
 @given(st.binary(min_size=1), st.sampled_from(["png", "jpeg", "webp", "gif", "bmp"]))
@@ -117,7 +117,7 @@ def as_form(content: bytes) -> dict[str, object]:
     return {"data": body, "content_type": f"multipart/form-data; boundary={boundary}"}
 
 
-@pytest.mark.parametrize("body", [{"json": {"image": "x" * LARGEST_REQUEST}}, as_form(b"x" * LARGEST_REQUEST)])
+@pytest.mark.parametrize("body", [{"json": {"image": "x" * MAX_REQUEST}}, as_form(b"x" * MAX_REQUEST)])
 def test_large_requests_are_refused(client, body):
     answer = client.post("/api/predict", **body)
     assert (answer.status_code, answer.mimetype) == (413, "application/problem+json")

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from nncore.data.dataset import network_input
-from nncore.inspection.neighbours import Neighbours, before_last_dense
 from nncore.layers import Conv2D, GlobalAvgPool2D, ReLU
 from nncore.network.sequential import Sequential
-from tests.inspection.test_explain import drawn, small
+from tests.webdemo.inside.test_explain import drawn, small
+from webdemo.inside.neighbours import Neighbours, before_last_dense
 
 
 def test_the_nearest_are_those_of_the_smallest_distances(rng):

@@ -6,13 +6,13 @@ import pytest
 from nncore.data.dataset import network_input
 from nncore.errors import OptionError, ShapeError
 from nncore.gradcheck import relative_error, slope
-from nncore.inspection.explain import PATCH, STRIDE, Explanation, FixedBatchNorm, copied, occlusion
 from nncore.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
 from nncore.layers.activations import softmax
 from nncore.losses import SoftmaxCrossEntropy
 from nncore.network.models import MODELS
 from nncore.network.sequential import Sequential
 from nncore.optimizers import SGD
+from webdemo.inside.explain import PATCH, STRIDE, Explanation, FixedBatchNorm, copied, occlusion
 
 
 def small(rng, dtype=np.float32):

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from nncore.inspection.explain import Explanation
 from nncore.layers import AvgPool2D, BatchNorm, Conv2D, Dense, Dropout, Flatten, GlobalAvgPool2D, Layer, MaxPool2D, ReLU
 from nncore.layers.windows import col2im, im2col
 from nncore.types import Array, Shape
+from webdemo.inside.explain import Explanation
 
 ROOT = Path(__file__).parents[2]
 

@@ -3,12 +3,12 @@ import re
 import numpy as np
 import pytest
 
-from nncore.inspection.narration import WIDTH, describe_step, describe_steps
 from nncore.layers import Dense, Flatten, Layer, ReLU
 from nncore.losses import SoftmaxCrossEntropy
 from nncore.network.models import MODELS
 from nncore.network.sequential import Sequential
 from nncore.optimizers import SGD, Adam, AdamW, Optimizer
+from nncore.training.narration import WIDTH, describe_step, describe_steps
 
 NUMBER = r"(-?[\d.]+(?:e[+-]\d+)?)"
 

@@ -6,11 +6,11 @@ import math
 import numpy as np
 import pytest
 
-from nncore.inspection.cells import backward_cell, forward_cell, sources
-from nncore.inspection.explain import Explanation
 from nncore.layers import AvgPool2D, BatchNorm, Conv2D, Dense, Flatten, GlobalAvgPool2D, MaxPool2D, ReLU, Softmax, Tanh
 from nncore.network.sequential import Sequential
-from tests.inspection.test_explain import drawn, small
+from tests.webdemo.inside.test_explain import drawn, small
+from webdemo.inside.cells import backward_cell, forward_cell, sources
+from webdemo.inside.explain import Explanation
 
 
 def worked_out(cell, at):
