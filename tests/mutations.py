@@ -19,10 +19,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -341,23 +341,19 @@ print()
 print(json.dumps([noticed, int(status)]))
 """
 
-COPIES = threading.local()  # one for each thread, so that what Numba compiles for one mutation serves the next
+
+def make_copy(folder: Path) -> Path:
+    """Copy the package and its tests into a folder."""
+    for name in ("nncore", "tests", "webdemo"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "setup.cfg", folder)
+    return folder
 
 
-def own_copy() -> Path:
-    """This thread's copy of the package and its tests."""
-    if not hasattr(COPIES, "folder"):
-        COPIES.folder = tempfile.TemporaryDirectory()
-        for name in ("nncore", "tests", "webdemo"):
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / name, Path(COPIES.folder.name, name), ignore=ignored)
-        shutil.copy(ROOT / "setup.cfg", COPIES.folder.name)
-    return Path(COPIES.folder.name)
-
-
-def check_copy(subjects: Sequence[str], tests: Sequence[str], way: str, mutation: Mutation | None) -> Outcome:
+def check_copy(
+    folder: Path, subjects: Sequence[str], tests: Sequence[str], way: str, mutation: Mutation | None
+) -> Outcome:
     """Run gradient checks and tests on a copy of the package, with one change made or none."""
-    folder = own_copy()
     path = folder / "nncore" / (mutation.file if mutation else "types.py")
     before, times = path.read_text(encoding="utf-8"), path.stat()
     if mutation:
@@ -387,34 +383,49 @@ def find(mutation: Mutation) -> None:
         raise CannotTryError(f"{mutation.old!r} is {count} times in {mutation.file}: bring the table up to date")
 
 
-def attempt(mutation: Mutation) -> Outcome | CannotTryError:
-    """Make one mutation and see who notices."""
+def attempt(mutation: Mutation, copies: Queue[Path]) -> Outcome | CannotTryError:
+    """Make one mutation in a copy that nobody else uses now, and see who notices."""
+    folder = copies.get()
     try:
         find(mutation)
-        return check_copy(mutation.subjects, [mutation.tests], mutation.way, mutation)
+        return check_copy(folder, mutation.subjects, [mutation.tests], mutation.way, mutation)
     except CannotTryError as error:
         return error
+    finally:
+        copies.put(folder)
 
 
-def sound(mutations: Sequence[Mutation]) -> bool:
+def sound(folder: Path, mutations: Sequence[Mutation]) -> bool:
     """Whether the same checks pass on a copy in which nothing is broken."""
     for way in sorted({mutation.way for mutation in mutations}):
         those = [mutation for mutation in mutations if mutation.way == way]
         subjects = sorted({subject for mutation in those for subject in mutation.subjects})
-        if any(check_copy(subjects, sorted({mutation.tests for mutation in those}), way, None)):
+        if any(check_copy(folder, subjects, sorted({mutation.tests for mutation in those}), way, None)):
             return False
     return True
 
 
 def run(mutations: Sequence[Mutation]) -> int:
-    """Try mutations, two at a time, and print a table; the exit status."""
-    if not sound(mutations):
-        print("the checks fail before anything is broken")
-        return 2
+    """Try mutations in two copies of the package; the exit status."""
+    # Both copies are kept to the end, so that what Numba compiles for one mutation serves the next.
+    with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
+        folders = [make_copy(Path(folder)) for folder in (first, second)]
+        if not sound(folders[0], mutations):
+            print("the checks fail before anything is broken")
+            return 2
+        return try_all(mutations, folders)
+
+
+def try_all(mutations: Sequence[Mutation], folders: Sequence[Path]) -> int:
+    """Try mutations, one in each copy at a time, and print a table; the exit status."""
     print(f"{'file':<24} {'what is broken':<36} {'gradient check':<15} tests")
     outcomes = []
-    with ThreadPoolExecutor(2) as pool:
-        for mutation, outcome in zip(mutations, pool.map(attempt, mutations), strict=True):
+    copies: Queue[Path] = Queue()
+    for folder in folders:
+        copies.put(folder)
+    with ThreadPoolExecutor(len(folders)) as pool:
+        tries = pool.map(attempt, mutations, [copies] * len(mutations))
+        for mutation, outcome in zip(mutations, tries, strict=True):
             print(f"{mutation.file:<24} {mutation.what:<36} ", end="")
             if isinstance(outcome, CannotTryError):
                 print(f"CANNOT BE TRIED\n{outcome}", flush=True)
