@@ -4,6 +4,7 @@ The gradient check (`tests/test_gradcheck.py`) holds the gradients in float64 ag
 """
 
 import copy
+import importlib
 
 import numpy as np
 import pytest
@@ -37,6 +38,18 @@ def both_ways(network, x, dy):
             gradient = layer.backward(gradient)
         results.append(({"y": y, **each.gradients(), **each.state()}, gradient))
     return results
+
+
+@pytest.mark.parametrize("size", range(5, 24))
+def test_the_tile_that_is_named_is_the_one_that_is_used(rng, monkeypatch, size):
+    layers = [Conv2D(8, 3), ReLU(), Conv2D(16, 3), ReLU(), MaxPool2D(2), Flatten(), Dense(3)]
+    network, used = Sequential(layers, (size, size, 1), conv="winograd"), []
+    winograd = importlib.import_module("nncore.kernels.conv.winograd")  # not at the top: there may be no Numba
+    for compiled in ("transform_kernel", "copy_tiles"):
+        monkeypatch.setattr(winograd, compiled, lambda *arguments: None)
+    monkeypatch.setattr(winograd, "_forward", lambda x, weights, *arguments: used.append(weights.tile))
+    network.forward(rng.standard_normal((2, size, size, 1), np.float32))
+    assert list(network.algorithms().values()) == [f"winograd F({tile.m}, {tile.r})" for tile in used]
 
 
 def test_every_pattern_is_among_the_cases():

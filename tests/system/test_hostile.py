@@ -165,7 +165,7 @@ def test_growth_and_logged_errors_are_wrong():
 
 @pytest.mark.slow
 def test_the_demo_withstands_it(rng, capsys):
-    assert hostile.main(["--count", "350", "--seed", str(rng.integers(2**32))]) == 0, capsys.readouterr().out
+    assert hostile.main(["--count", "350", "--seed", str(rng.integers(2**32))]) == 0, capsys.readouterr()
     report = capsys.readouterr().out
     assert "350 hostile requests" in report
     assert "wrong: nothing" in report

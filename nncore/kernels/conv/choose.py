@@ -21,15 +21,15 @@ from nncore.types import Padding, Pair, Shape
 ALGORITHMS: dict[str, ModuleType] = {"im2col": im2col, "direct": direct, "winograd": winograd}
 
 KERNEL_TRANSFORM = 55
-"""The work of transforming a kernel for winograd, measured in the products of so many tiles."""
+"""To transform a kernel for winograd was measured to take as long as the products of so many tiles."""
 
 
 @functools.lru_cache
 def choose(x_shape: Shape, kernel_shape: Shape, stride: Pair, padding: Padding) -> str:
     """The name of the algorithm with the least arithmetic for these shapes.
 
-    That is winograd for square kernels from 2x2 to 7x7 and stride 1, unless there are so few channels that its
-    transforms of tiles, or so few images that those of the kernel, take more time than it saves; else direct.
+    Kernels that winograd does not serve are computed by direct. So are few channels, with which winograd's transforms
+    of tiles take longer than it saves, and few images, with which its transform of the kernel does.
     """
     kh, kw, channels, filters = kernel_shape
     if not winograd.serves((kh, kw), stride):

@@ -1,8 +1,11 @@
 """The matrices of Winograd's minimal filtering, in exact fractions, and how to apply them with few operations.
 
-Multiplying polynomials by evaluating both at some points, multiplying the values, and interpolating is the Cook-Toom
-algorithm. Its transpose computes m outputs of a filter of r taps from n = m + r - 1 inputs d by n products instead of
-m r:
+The Cook-Toom algorithm multiplies two polynomials, g with r coefficients and h with m: it evaluates both at n points,
+multiplies the values, and interpolates the n = m + r - 1 coefficients of the product. With matrices, that is
+B ((G g) * (A h)): A and G evaluate, B interpolates. (The divisions of the interpolation are done within G.)
+
+For a fixed g, the product is linear in h. The transpose of that linear map takes n numbers d to m numbers y, and is a
+filter with r taps. Transposing the factors from right to left gives it by n products instead of m r:
 
     y_i = sum over k of g_k d_(i+k)  =  [A^T ((G g) * (B^T d))]_i          for i < m
 
@@ -30,8 +33,8 @@ POINTS: dict[int, tuple[int | Fraction, ...]] = {
     8: (0, 1, -1, 2, -2, HALF, -HALF),
 }
 """Where polynomials are evaluated, besides infinity, for n inputs. Small numbers and their reciprocals keep rounding
-errors small; pairs p, -p share work. Point 1 stands at index 1: there a polynomial's value is the sum of its
-coefficients."""
+errors small; pairs p, -p share work. Point 1 stands at index 1: its powers are all 1, so row 1 of A sums a tile up, and
+`winograd` takes the gradient of the bias from it."""
 
 
 def cook_toom(m: int, r: int) -> tuple[Matrix, Matrix, Matrix]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from llvmlite import ir
 from numba import types
 
-from nncore.kernels.conv.prologues import Opener, Place
+from nncore.kernels.conv.prologues import Corner, Opener
 from nncore.kernels.pooling import NOBODY
 from nncore.kernels.simd.vector import BYTE, INDEX, Vector, splat
 
@@ -21,7 +21,7 @@ class BiasReLU(NamedTuple):
     y: Any
     bias: Any
 
-    def open(self, opener: Opener, at: Place) -> "BiasReLU":
+    def open(self, opener: Opener, at: Corner) -> "BiasReLU":
         return BiasReLU(opener(self.y, at, (1, 2)), opener(self.bias, at[3:], ()))
 
     def contains(self, size: int, lanes: int) -> ir.Value:
@@ -46,7 +46,7 @@ class BiasReLUPool(NamedTuple):
     kept: Any
     scale: Any
 
-    def open(self, opener: Opener, at: Place) -> "BiasReLUPool":
+    def open(self, opener: Opener, at: Corner) -> "BiasReLUPool":
         half = opener.half(at)
         y, winners = (opener(field, half, (1, 2)) for field in (self.y, self.winners))
         kept = None if self.kept[0] == types.none else opener(self.kept, half, (1, 2))

@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike
 
 from nncore.kernels.conv.direct import pad
 from nncore.kernels.conv.epilogues import BiasReLUPool, relu
-from nncore.kernels.conv.prologues import Opener, Place, PoolBackward, relu_backward
+from nncore.kernels.conv.prologues import Corner, Opener, PoolBackward, relu_backward
 from nncore.kernels.conv.tiles import Transform, transform
 from nncore.kernels.runtime import kernel
 from nncore.kernels.simd.vector import (
@@ -39,15 +39,16 @@ TILE_SIZE = 4
 _IDENTITY = tuple(tuple(Fraction(int(i == j)) for j in range(TILE_SIZE)) for i in range(TILE_SIZE))
 TILE = Constant(Transform(_IDENTITY, TILE_SIZE))  # a tile on its way from a prologue to an epilogue
 OVERHANG = 8
-"""How far a tile may reach beyond an image, at most: with all of its pixels."""
+"""Zeros after the last row and column: by so many pixels the largest tile, of 8 x 8, may reach beyond an image."""
 
 
 class FirstConv(NamedTuple):
     """Reads y = ReLU(x * kernel + bias), images (N, height, width, F).
 
     x: (N, H, W, C) with zeros around, kernel: (taps, F), bias: (F,), with F a multiple of the vectors' length.
-    taps: how many numbers of x lie between the first number of a window and each other one. height, width: of y.
-    above, left: where in x the window of the pixel y[0, 0] begins; once opened, where in y the tile begins.
+    taps: for each tap, how many numbers of x lie between it and the first number of the window. height, width: of y.
+    above, left: in x, the row and column where the window of the pixel y[0, 0] begins. Once opened, they are in y, the
+    row and column where the tile begins.
     """
 
     x: Any
@@ -67,7 +68,7 @@ class FirstConv(NamedTuple):
     def dtype(self) -> Any:
         return self.x.dtype
 
-    def open(self, opener: Opener, at: Place) -> "FirstConv":
+    def open(self, opener: Opener, at: Corner) -> "FirstConv":
         n, i, j, c = at
         height, width, above, left = (opener.integer(field) for field in self[4:])
         corner = [opener.builder.add(i, above), opener.builder.add(j, left)]
@@ -129,13 +130,13 @@ class FirstConv(NamedTuple):
 
 
 class FirstConvGradient(NamedTuple):
-    """Written, with the gradient of a `FirstConv`, as the gradients of its kernel and its bias, which are added to."""
+    """Takes tiles of dy, the gradient of a `FirstConv`, and adds to the gradients of its kernel and its bias."""
 
     conv: Any
     dkernel: Any
     dbias: Any
 
-    def open(self, opener: Opener, at: Place) -> "FirstConvGradient":
+    def open(self, opener: Opener, at: Corner) -> "FirstConvGradient":
         conv = opener.fields(*self.conv).open(opener, at)
         dkernel, dbias = opener(self.dkernel, [INDEX(0), at[3]], (0,)), opener(self.dbias, at[3:], ())
         return FirstConvGradient(conv, dkernel, dbias)

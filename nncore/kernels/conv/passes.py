@@ -12,7 +12,8 @@ Each worker has a share of the batch's tiles, and goes through it in chunks of t
                 scatter: planes of dx -> tiles of dx, which overlap and are added up
 
 planes[t, a, b, c] is element (a, b) of the transform of tile t. It lies in memory in the order a, b, t, c, so that
-planes[:, a, b] is a matrix of tiles by channels, ready to be multiplied.
+planes[:, a, b] is a matrix of tiles by channels, ready to be multiplied. In the letters of `winograd`, V is the planes
+of x, U the weights, M the products; dM is the planes of dy, dV the planes of dx, dU the sums.
 """
 
 from typing import Any, NamedTuple
@@ -28,7 +29,8 @@ from nncore.kernels.simd.vector import ROWS, VECTOR_BYTES
 from nncore.types import Array, Integers, Pair
 
 STAGGER = 192
-"""Bytes between planes: at distances of a multiple of 4096 bytes, all would compete for the same lines of the cache."""
+"""Bytes of gap after each plane. Planes at a distance of a multiple of 4096 bytes would compete for the same lines of
+the cache."""
 
 
 class Tiling(NamedTuple):
@@ -171,8 +173,8 @@ def backward_share(
     size, _, blocks, _, columns = sums.shape
     grid, origin = (tiling.rows, tiling.columns), (tiling.top, tiling.left)
     depth, chunk = tiling.depth, tiling.chunk
-    left, right = round_up(depth, VECTOR_BYTES // sums.itemsize), blocks * columns
-    x_planes, dy_planes = empty_planes(chunk, size, left, sums), empty_planes(chunk, size, right, sums)
+    x_width, dy_width = round_up(depth, VECTOR_BYTES // sums.itemsize), blocks * columns
+    x_planes, dy_planes = empty_planes(chunk, size, x_width, sums), empty_planes(chunk, size, dy_width, sums)
     x_columns, stop = rows_of(depth, 1), mine[1] * grid[0] * grid[1]
     for a in range(size):
         for b in range(size):
@@ -181,11 +183,11 @@ def backward_share(
         these = first, min(first + chunk, stop)
         count = these[1] - first
         gather(transforms.x_to_planes, x, origin, grid, these, depth, x_planes)
-        gather(transforms.dy_to_planes, dy, (0, 0), grid, these, right, dy_planes)
+        gather(transforms.dy_to_planes, dy, (0, 0), grid, these, dy_width, dy_planes)
         for t in range(count):
-            for k in range(right):
+            for k in range(dy_width):
                 dbias[k] += dy_planes[t, 1, 1, k]  # the sum of the tile: see `winograd`
-        rows = rows_of(count, right)
+        rows = rows_of(count, dy_width)
         for a in range(size):
             for b in range(size):
                 x_plane, dy_plane = x_planes[:, a, b], dy_planes[:, a, b]

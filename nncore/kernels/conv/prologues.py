@@ -2,7 +2,8 @@
 
 Layer by layer, dy would be multiplied by ReLU's derivative, or sent to the winners of pooling, and written to memory;
 then the convolution would read it back. In a prologue this happens to each tile in registers. A prologue is a
-NamedTuple of the arrays that it needs. It stands in for images (N, H, W, C) as an argument of a compiled function.
+NamedTuple of the arrays that it needs, the first of them of the type computed in. It stands in for images (N, H, W, C)
+as an argument of a compiled function.
 
 While such a function is compiled, `open` turns the arrays into windows (`simd.vector.Window`) at the tile in question;
 `load` then emits the instructions that compute the tile's numbers at some pixels, a vector of channels each; `contains`
@@ -18,7 +19,7 @@ from numba.core import cgutils
 
 from nncore.kernels.simd.vector import BYTE, INDEX, Vector, Window, splat
 
-Place: TypeAlias = list[ir.Value]  # (n, i, j, c): image, row, column, channel
+Corner: TypeAlias = list[ir.Value]  # (n, i, j, c): the image, and the row, column and channel where a tile begins
 
 
 class Opener:
@@ -27,10 +28,10 @@ class Opener:
     def __init__(self, context: Any, builder: ir.IRBuilder) -> None:
         self.context, self.builder = context, builder
 
-    def __call__(self, field: tuple[Any, ir.Value], index: Place, axes: Sequence[int]) -> Window:
+    def __call__(self, field: tuple[Any, ir.Value], index: Corner, axes: Sequence[int]) -> Window:
         return Window(self.context, self.builder, *field, index, axes)
 
-    def half(self, at: Place) -> Place:
+    def half(self, at: Corner) -> Corner:
         """The same place in images of half the height and width."""
         return [at[0], self.builder.ashr(at[1], INDEX(1)), self.builder.ashr(at[2], INDEX(1)), at[3]]
 
@@ -53,7 +54,7 @@ class Plain(NamedTuple):
 
     images: Any
 
-    def open(self, opener: Opener, at: Place) -> "Plain":
+    def open(self, opener: Opener, at: Corner) -> "Plain":
         return Plain(opener(self.images, at, (1, 2)))
 
     def contains(self, size: int, lanes: int) -> ir.Value:
@@ -74,7 +75,7 @@ class ReLUBackward(NamedTuple):
     dy: Any
     y: Any
 
-    def open(self, opener: Opener, at: Place) -> "ReLUBackward":
+    def open(self, opener: Opener, at: Corner) -> "ReLUBackward":
         return ReLUBackward(opener(self.dy, at, (1, 2)), opener(self.y, at, (1, 2)))
 
     def contains(self, size: int, lanes: int) -> ir.Value:
@@ -99,7 +100,7 @@ class PoolBackward(NamedTuple):
     row_offset: Any = 0
     column_offset: Any = 0
 
-    def open(self, opener: Opener, at: Place) -> "PoolBackward":
+    def open(self, opener: Opener, at: Corner) -> "PoolBackward":
         half, odd = opener.half(at), [opener.builder.and_(start, INDEX(1)) for start in at[1:3]]
         dy, winners = opener(self.dy, half, (1, 2)), opener(self.winners, half, (1, 2))
         return PoolBackward(dy, winners, opener.scalar(self.scale), *odd)

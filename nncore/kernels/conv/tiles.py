@@ -1,7 +1,8 @@
-"""Transforms of tiles: X -> L X L^T for n x n windows of a batch of images, with a vector of channels at each pixel.
+"""Transforms of tiles: X -> L X L^T for square windows of a batch of images, with a vector of channels at each pixel.
 
-Winograd's algorithm transforms tiles of the images into planes, multiplies the planes, and transforms them back. In
-planes[t, a, b, c] is element (a, b) of the transform of tile t:
+L need not be square: A^T of F(m, r) makes m x m pixels of n x n. Winograd's algorithm transforms tiles of the images
+into planes, multiplies the planes, and transforms them back. planes[t, a, b, c] is element (a, b) of the transform of
+tile t, in channel c:
 
     images (N, H, W, C)          planes (tiles, n, n, C)
       +---+---+                    planes[:, 0, 0]   planes[:, 0, 1]  ...   each a matrix, tiles by channels
@@ -27,9 +28,11 @@ from nncore.kernels.simd.vector import INDEX, VECTOR_BYTES, Vector, expose, unpa
 
 
 class Transform(NamedTuple):
-    """X -> L X L^T, for tiles `step` pixels apart (0: with no neighbour to prefetch); it may add to what is there.
+    """X -> L X L^T.
 
-    Kernels take it as a `Constant`, so that the code of each matrix is compiled by itself.
+    step: from one tile of the images to the next, in pixels; 0 where there is no next tile to prefetch.
+    accumulate: whether the result is added to what is there. Kernels take a Transform as a `Constant`, so that the code
+    of each matrix is compiled by itself.
     """
 
     matrix: Matrix

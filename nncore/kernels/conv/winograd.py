@@ -6,15 +6,22 @@ n = m + r - 1; neighbouring tiles of the input overlap by r - 1. With the consta
     V = B^T x B        U = G w G^T        M = sum over channels of U * V        y = A^T M A
 
 computes the tile exactly, where * multiplies element by element: n^2 products in the place of m^2 r^2. For F(6, 3) that
-is 64 in the place of 324. Over all tiles of a batch, each element of U * V summed over channels is a product of two
-matrices, tiles by channels and channels by filters. That is where the work is done (`passes`).
+is 64 in the place of 324. Fix one element (a, b) of the n^2, and write t for a tile, c for a channel, f for a filter:
 
-Each step is linear, so the backward pass is the transpose of each, with no second set of tiles:
+    M[t, f] = sum over c of V[t, c] U[c, f]
 
-    dM = A dy A^T      dV = U dM,  dx = sum of tiles B dV B^T      dU = V dM,  dw = G^T dU G
+is a product of two matrices, tiles by channels and channels by filters. All the work is in these n^2 products
+(`passes`).
 
-The second row of A is all ones. So element (1, 1) of dM is the sum of a tile of dy, and these sums add up to the
-gradient of the bias.
+Each step is linear in x and linear in w. So the backward pass takes the transpose of each step, in the opposite order
+and on the same tiles:
+
+    dM = A dy A^T      dV[t, c] = sum over f of dM[t, f] U[c, f]      dx = sum over tiles of B dV B^T
+                       dU[c, f] = sum over t of V[t, c] dM[t, f]      dw = G^T dU G
+
+V is computed again from x rather than kept from the forward pass. Row 1 of A (counted from 0) is all ones, because it
+belongs to the point 1. So element (1, 1) of dM is the sum of a tile of dy, and the sum of these is the gradient of the
+bias.
 
 Source: Lavin & Gray 2015, arXiv 1509.09308, sections 4 and 5.
 """
@@ -49,11 +56,12 @@ from nncore.types import Array, Integers, Mask, Padding, Pair, Shape
 
 BLOCK_WIDTH = VECTORS * VECTOR_BYTES  # of a block of `product`, in bytes
 Images: TypeAlias = Any  # Array | FirstConv
-"""x may be a `FirstConv`. A backward pass then returns the gradients of that, kernel (taps, C) and bias (C,), as dx."""
+"""x may be a `FirstConv`, with as many filters as x has channels, C. A backward pass then returns the gradients of its
+kernel (taps, C) and of its bias (C,) in the place of dx."""
 
 CHUNK_BYTES = 5 * 2**18
-"""What the planes of a chunk may take, measured on cores with 2 MiB of second-level cache. Shorter chunks load the
-weights more often, and in the backward pass the sums dU; of longer ones, less stays in the cache."""
+"""What the planes of one chunk of tiles may take, measured on cores with 2 MiB of second-level cache. With shorter
+chunks the weights, and in the backward pass the sums dU, are loaded more often; longer chunks leave the cache."""
 
 
 class Tile(NamedTuple):
@@ -76,7 +84,7 @@ class Weights(NamedTuple):
 
 
 class Transforms(NamedTuple):
-    """The six transforms of F(m, r)."""
+    """The six transforms X -> L X L^T of F(m, r)."""
 
     forward: ForwardTransforms
     backward: BackwardTransforms
@@ -87,12 +95,17 @@ class Transforms(NamedTuple):
 @functools.cache
 def _transforms(tile: Tile) -> Transforms:
     (a, g, b), m = cook_toom(*tile), tile.m
-    x_to_planes = Constant(Transform(transpose(b), m))
+    x_to_planes = Constant(Transform(transpose(b), m))  # V = B^T x B
+    planes_to_y = Constant(Transform(transpose(a), m))  # y = A^T M A
+    dy_to_planes = Constant(Transform(a, m))  # dM = A dy A^T
+    planes_to_dx = Constant(Transform(b, m, accumulate=True))  # dx += B dV B^T
+    kernel_to_weights = Constant(Transform(g, 0))  # U = G w G^T
+    sums_to_dkernel = Constant(Transform(transpose(g), 0, accumulate=True))  # dw += G^T dU G
     return Transforms(
-        ForwardTransforms(x_to_planes, Constant(Transform(transpose(a), m))),
-        BackwardTransforms(x_to_planes, Constant(Transform(a, m)), Constant(Transform(b, m, accumulate=True))),
-        Constant(Transform(g, 0)),
-        Constant(Transform(transpose(g), 0, accumulate=True)),
+        ForwardTransforms(x_to_planes, planes_to_y),
+        BackwardTransforms(x_to_planes, dy_to_planes, planes_to_dx),
+        kernel_to_weights,
+        sums_to_dkernel,
     )
 
 
@@ -102,19 +115,20 @@ def serves(kernel_size: Pair, stride: Pair) -> bool:
 
 
 def arithmetic(tile: Tile, size: Pair, channels: int, filters: int) -> int:
-    """The work for one image with an output of this size, in products of a channel and a filter.
+    """The work for one image with an output of this size, in multiplications.
 
-    Each element of a tile takes one for every pair of channel and filter. A transform, memory included, was measured to
-    take as long as some 16 of them for every element and channel; tiles that overhang the output count in full.
+    Each element of a tile takes one for every pair of channel and filter. Transforms, memory included, were measured to
+    take as long as some 16 for every element and every channel or filter. Tiles that overhang the output count in full.
     """
     return math.prod(_grid(size, tile)) * tile.n**2 * (channels * filters + 16 * (channels + filters))
 
 
 def best_tile(size: Pair, kernel_shape: Shape, alone: bool = False) -> Tile:
-    """That of least arithmetic. All of them keep errors below 5e-6 (RMS).
+    """The tile of least arithmetic. With each of them, the root mean square of the error is below 5e-6 of y's.
 
-    alone: for an image that comes by itself, with the transformed kernel prepared. To fetch that was measured to take
-    as long as the products of 16 tiles, and a block of products has ROWS of them, whether there are so many or not.
+    alone: for an image that comes by itself, its kernel transformed before. To fetch the transformed kernel was
+    measured to take as long as the products of 16 tiles; and a block of the product has ROWS tiles, even if some are
+    missing.
     """
     r, _, channels, filters = kernel_shape
 
@@ -126,7 +140,7 @@ def best_tile(size: Pair, kernel_shape: Shape, alone: bool = False) -> Tile:
 
 
 def prepare(kernel: Array, tile: Tile, dtype: DTypeLike) -> Weights:
-    """U = G w G^T. May stand for the kernel in the forward passes."""
+    """U = G w G^T, computed once: forward passes take it in the place of the kernel."""
     matrices = _matrices(_blocks(kernel.shape[3], dtype), tile.n, 1, kernel.shape[2], dtype)[:, :, :, 0]
     _transform_kernel(kernel, tile, matrices.transpose(1, 2, 0, 3, 4))
     return Weights(tile, kernel.shape, matrices)
@@ -213,7 +227,8 @@ def _forward(x: Images, weights: Weights, padding: Padding, y: Any, size: Pair) 
     (tile, (*_, channels, filters), matrices), ((top, _), (left, _)) = weights, padding
     grid, workers, images = _grid(size, tile), get_num_threads(), x.shape[0]
     tiles = images * math.prod(grid)
-    # Where there are few tiles, most of the time goes by until the weights are there: each worker fetches its own.
+    # With few tiles, most of the time goes into loading U from memory. Then each worker takes all tiles and a part of
+    # the filters, so that no part of U is loaded twice; else each takes a part of the tiles and all filters.
     shares = (workers, 1) if tiles > 2 * ROWS * workers else (1, workers)
     chunk = _chunk(-(-tiles // shares[0]), tile, channels + matrices.shape[4], x.dtype)
     tiling = Tiling(images, channels, filters, top, left, *grid, *shares, chunk)
@@ -268,7 +283,10 @@ def _blocks(filters: int, dtype: DTypeLike) -> int:
 
 
 def _matrices(count: int, n: int, blocks: int, rows: int, dtype: DTypeLike) -> Array:
-    """An empty array (count, n, n, blocks, rows, columns): a matrix for each element of a tile, with gaps between."""
+    """An empty array (count, n, n, blocks, rows, columns): `count` times a matrix for each element of a tile.
+
+    A matrix (rows, blocks * columns) lies in blocks of as many columns as `product` takes at a time.
+    """
     dtype = np.dtype(dtype)
     columns, gap = BLOCK_WIDTH // dtype.itemsize, STAGGER // dtype.itemsize
     flat: Array = empty((count, n, n, blocks * rows * columns + gap), dtype)

@@ -4,24 +4,24 @@ Compiled code calls `multiply` or `multiply_add` for each block, with
 
     (left, offsets, (outer_count, outer_step, inner_count, inner_step), right, (0, k), result, (row, column))
 
-and what they emit does this, with b = VECTORS vectors of columns:
+and what they emit does this, with width = VECTORS * lanes columns in the vectors of one row:
 
-    sums = np.zeros((ROWS, b))
+    sums = np.zeros((ROWS, width))
     for i in range(outer_count):
         for j in range(inner_count):
             along, d = i * outer_step + j * inner_step, i * inner_count + j
             for r in range(ROWS):
-                sums[r] += left.flat[offsets[row + r] + along] * right[d, k : k + b]
-    result[row : row + ROWS, column : column + b] = sums    # multiply_add: +=
+                sums[r] += left.flat[offsets[row + r] + along] * right[d, k : k + width]
+    result[row : row + ROWS, column : column + width] = sums    # multiply_add: +=
 
 as far as that lies inside the result. The loop over r is unrolled and the sums stay in registers: for each d, a row of
 VECTORS vectors of the right matrix is loaded, and meets one number for each row of the left one, spread over all lanes.
-The loops over i and j, the walk, let elements of the left matrix overlap in memory, as in the columns of im2col, never
-written down. Offsets (a multiple of ROWS of them) and steps count elements of `left`; counts are positive. Result and
-right matrix must be contiguous along their last axis.
+The two loops over i and j are the walk along a row of the left matrix, whose rows may overlap in memory: so the columns
+of im2col are multiplied without being written down. Offsets (a multiple of ROWS of them) and steps count elements of
+`left`; counts are positive. Result and right matrix must be contiguous along their last axis.
 
-What comes from farther away than the core's own caches is asked for one block ahead: the `depth` rows of the right
-matrix that come next in memory or, where results accumulate, the next rows of the result.
+What comes from farther away than the core's own caches is asked for one block ahead: the outer_count * inner_count
+rows of the right matrix that come next in memory or, where results accumulate, the next rows of the result.
 """
 
 from typing import Any

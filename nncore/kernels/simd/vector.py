@@ -141,9 +141,10 @@ def unpack(context: Any, builder: ir.IRBuilder, kind: Any, value: ir.Value) -> l
 
 
 class Window:
-    """Vectors in an array at array[index] and from there on, at rows and columns along two of its axes.
+    """Vectors in an array at array[index] and from there on, as many steps away along each of `axes` as one asks for.
 
-    The lanes of a vector lie along the last axis. Rows, columns and index may be Python integers or LLVM values.
+    axes: two (a row and a column), one, or none. The lanes of a vector lie along the last axis of the array. Steps and
+    index may be Python integers or LLVM values.
     """
 
     def __init__(
@@ -162,7 +163,7 @@ class Window:
             self.origin = builder.add(self.origin, builder.mul(at, stride))
 
     def pointer(self, steps: Sequence[Any], kind: ir.Type) -> ir.Value:
-        """Where the vector at (row, column) of the window begins."""
+        """Where the vector begins that is `steps` away."""
         address = self.origin
         for axis, step in zip(self.axes, steps, strict=True):
             step = INDEX(step) if isinstance(step, int) else step
@@ -170,7 +171,7 @@ class Window:
         return self.builder.inttoptr(address, kind.as_pointer())
 
     def contains(self, size: Sequence[int], lanes: int) -> ir.Value:
-        """Whether `size` rows and columns, and the lanes, lie inside the array; a single bit."""
+        """Whether `size` steps along each axis, and the lanes, lie inside the array; a single bit."""
         b, inside = self.builder, ir.IntType(1)(1)
         for axis, length in zip((*self.axes, -1), (*size, lanes), strict=True):
             inside = b.and_(inside, b.icmp_signed(">=", self.index[axis], INDEX(0)))
@@ -179,7 +180,7 @@ class Window:
         return inside
 
     def _mask(self, steps: Sequence[Any], lanes: int) -> ir.Value:
-        """Which lanes of the vector at (row, column) lie inside the array."""
+        """Which lanes of the vector `steps` away lie inside the array."""
         b, kind = self.builder, ir.VectorType(LANE, lanes)
         inside, room = ir.IntType(1)(1), b.sub(self.shape[-1], self.index[-1])
         for axis, step in zip(self.axes, steps, strict=True):
@@ -193,7 +194,7 @@ class Window:
         return b.select(inside, mask, ir.Constant(mask.type, [0] * lanes))
 
     def load(self, steps: Sequence[Any], lanes: int, masked: bool = False) -> Vector:
-        """The vector at (row, column); where it is masked, lanes outside the array hold zeros."""
+        """The vector `steps` away; where it is masked, lanes outside the array hold zeros."""
         kind = ir.VectorType(self.scalar, lanes)
         pointer = self.pointer(steps, kind)
         if not masked:
@@ -203,7 +204,7 @@ class Window:
         return Vector(self.builder, self._call("load", kind, kind, arguments))
 
     def store(self, steps: Sequence[Any], vector: Vector, masked: bool = False) -> None:
-        """Write a vector at (row, column); where it is masked, only the lanes inside the array."""
+        """Write the vector `steps` away; where it is masked, only the lanes inside the array."""
         kind = vector.value.type
         pointer = self.pointer(steps, kind)
         if not masked:
