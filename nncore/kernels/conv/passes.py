@@ -233,23 +233,28 @@ def backward_pass_to_first(
 
 @kernel
 def transform_kernel(to_weights: Any, kernel: Array, weights: Array) -> None:
-    """weights[:, :, block, c] = G w G^T for w = kernel[:, :, c, block], kernel (r, r, C, F)."""
-    by_channel, columns = kernel.transpose(2, 0, 1, 3), weights.shape[4]
-    for each in prange(kernel.shape[2]):
+    """weights[block, c] = G w G^T for w = kernel[c, :, :, block]. kernel: (C, r, r, F), weights: (blocks, C, n, n, B).
+
+    B filters make a block. Callers transpose: compiled code that did so would take seconds more to compile.
+    """
+    columns = weights.shape[4]
+    for each in prange(len(kernel)):
         c = int64(each)
-        for f in range(0, weights.shape[2] * columns, VECTOR_BYTES // kernel.itemsize):
-            target = weights[:, :, f // columns].transpose(2, 0, 1, 3)
-            transform(to_weights, by_channel, (c, 0, 0, f), target, (c, 0, 0, f % columns))
+        for f in range(0, len(weights) * columns, VECTOR_BYTES // kernel.itemsize):
+            transform(to_weights, kernel, (c, 0, 0, f), weights[f // columns], (c, 0, 0, f % columns))
 
 
 @kernel
 def transform_sums(to_dkernel: Any, sums: Array, dkernel: Array) -> None:
-    """dkernel[:, :, c, f] = the sum over workers of G^T sums[worker, :, :, block of f, c] G."""
+    """dkernel[c, :, :, block] = the sum over workers of G^T sums[worker, block, c] G.
+
+    sums: (workers, blocks, C, n, n, B), dkernel: (C, r, r, F).
+    """
     dkernel[:] = 0
-    by_channel, columns = dkernel.transpose(2, 0, 1, 3), sums.shape[5]
-    for each in prange(dkernel.shape[2]):
+    columns = sums.shape[5]
+    for each in prange(len(dkernel)):
         c = int64(each)
         for f in range(0, dkernel.shape[3], VECTOR_BYTES // dkernel.itemsize):
             for worker in range(len(sums)):
-                source = sums[worker, :, :, f // columns].transpose(2, 0, 1, 3)
-                transform(to_dkernel, source, (c, 0, 0, f % columns), by_channel, (c, 0, 0, f))
+                source = sums[worker, f // columns]
+                transform(to_dkernel, source, (c, 0, 0, f % columns), dkernel, (c, 0, 0, f))

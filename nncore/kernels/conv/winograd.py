@@ -142,7 +142,7 @@ def best_tile(size: Pair, kernel_shape: Shape, alone: bool = False) -> Tile:
 def prepare(kernel: Array, tile: Tile, dtype: DTypeLike) -> Weights:
     """U = G w G^T, computed once: forward passes take it in the place of the kernel."""
     matrices = _matrices(_blocks(kernel.shape[3], dtype), tile.n, 1, kernel.shape[2], dtype)[:, :, :, 0]
-    _transform_kernel(kernel, tile, matrices.transpose(1, 2, 0, 3, 4))
+    _transform_kernel(kernel, tile, matrices.transpose(0, 3, 1, 2, 4))
     return Weights(tile, kernel.shape, matrices)
 
 
@@ -239,7 +239,7 @@ def _backward(x: Images, kernel: Array, padding: Padding, dy: Any, size: Pair) -
     tile = best_tile(size, kernel.shape)
     transforms, ((top, _), (left, _)), (channels, filters) = _transforms(tile), padding, kernel.shape[2:]
     weights = _matrices(1, tile.n, _blocks(channels, x.dtype), filters, x.dtype)[0]
-    _transform_kernel(kernel.swapaxes(2, 3), tile, weights)
+    _transform_kernel(kernel.swapaxes(2, 3), tile, weights.transpose(2, 3, 0, 1, 4))
     grid, workers = _grid(size, tile), get_num_threads()
     chunk = _chunk(-(-x.shape[0] // workers) * math.prod(grid), tile, channels + filters, x.dtype)
     tiling = Tiling(x.shape[0], channels, filters, top, left, *grid, workers, 1, chunk)
@@ -255,7 +255,8 @@ def _backward(x: Images, kernel: Array, padding: Padding, dy: Any, size: Pair) -
         dx = empty(x.shape, x.dtype)
         backward_pass(transforms.backward, _source(x, channels), dy, weights, dx, sums, dbias, tiling)
     dw = np.empty(kernel.shape, x.dtype)
-    transform_sums(transforms.sums_to_dkernel, sums, dw)
+    by_channel = sums.transpose(0, 3, 4, 1, 2, 5), dw.transpose(2, 0, 1, 3)
+    transform_sums(transforms.sums_to_dkernel, *by_channel)
     return dx, dw, dbias.sum(axis=0)[:filters]
 
 
@@ -294,5 +295,6 @@ def _matrices(count: int, n: int, blocks: int, rows: int, dtype: DTypeLike) -> A
 
 
 def _transform_kernel(kernel: Array, tile: Tile, weights: Array) -> None:
+    """kernel: (r, r, C, F), weights: (blocks, C, n, n, filters of a block)."""
     kernel = as_contiguous("kernel", kernel, (tile.r, tile.r, *kernel.shape[2:]), weights.dtype)
-    transform_kernel(_transforms(tile).kernel_to_weights, kernel, weights)
+    transform_kernel(_transforms(tile).kernel_to_weights, kernel.transpose(2, 0, 1, 3), weights)
