@@ -111,13 +111,13 @@ def test_the_step_is_a_step_of_sgd(rng):
         explanation.step(0.1)
     explanation.trace_back(5)
     outputs = [output.copy() for output in explanation.outputs]
-    after = explanation.step(0.02)
+    after = explanation.step(0.001)
     for name, array in network.parameters().items():
         np.testing.assert_array_equal(array, before[name])  # the step was taken in a copy
     for kept, output in zip(outputs, explanation.outputs, strict=True):
         np.testing.assert_array_equal(kept, output)
     assert after[5] > explanation.probabilities[5]
-    SGD(0.02).step(network.parameters(), explanation.network.gradients())
+    SGD(0.001).step(network.parameters(), explanation.network.gradients())
     np.testing.assert_allclose(after, predicted(network, image), atol=1e-6)
 
 
