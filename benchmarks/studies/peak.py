@@ -14,7 +14,8 @@ from numba import njit, prange, types
 from numba.extending import intrinsic
 
 from benchmarks.studies.timing import times
-from nncore.kernels.simd.vector import LANE, REGISTERS, VECTOR_BYTES, Vector, Window, loop, splat
+from nncore.kernels.simd.binding import strided
+from nncore.kernels.simd.vector import LANE, REGISTERS, VECTOR_BYTES, Vector, loop, splat
 from nncore.machine import use_threads
 from nncore.types import Array
 
@@ -83,7 +84,7 @@ def _emit_chains(typingctx: Any, steps: Any, factor: Any, summand: Any) -> Any:
 
 def _emit_total(typingctx: Any, lines: Any) -> Any:
     def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        window = Window(context, b, lines, arguments[0], (0, 0), (0, 1))
+        window = strided(context, b, lines, arguments[0]).window((0, 0), (0, 1))
         zeros = ir.Constant(ir.VectorType(FLOAT, LANES), [0.0] * LANES)
 
         def step(line: ir.Value, *sums: ir.Value) -> list[ir.Value]:
@@ -97,7 +98,7 @@ def _emit_total(typingctx: Any, lines: Any) -> Any:
 
 def _emit_scale(typingctx: Any, lines: Any, factor: Any) -> Any:
     def generate(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        window = Window(context, b, lines, arguments[0], (0, 0), (0, 1))
+        window = strided(context, b, lines, arguments[0]).window((0, 0), (0, 1))
         factor = splat(b, arguments[1], LANES)
 
         def step(line: ir.Value) -> list[ir.Value]:

@@ -10,8 +10,10 @@ import os
 import shutil
 import stat
 import tempfile
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -41,15 +43,39 @@ def kernel(function: Any = None, *, cached: bool = True, contract: bool = False)
         parallel = "prange" in function.__code__.co_names
         fastmath = contract and CONTRACT
         options: dict[str, Any] = {"parallel": parallel, "nogil": True, "error_model": "numpy", "fastmath": fastmath}
-        if not cached or CACHE is None:
-            return numba.njit(**options)(function)
-        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(CACHE)  # type: ignore[attr-defined]
-        try:
-            return numba.njit(cache=True, **options)(function)
-        finally:
-            numba.config.CACHE_DIR = before  # type: ignore[attr-defined]  # the setting is the whole process's
+        with _kept_in_cache() as kept:
+            return numba.njit(cache=cached and kept, **options)(function)
 
     return decorate if function is None else decorate(function)
+
+
+def compiled_address(function: Callable[..., None]) -> int:
+    """Compile a function of 64-bit numbers and return where its code is, for kernels to call.
+
+    The code stays there until the process ends.
+    """
+    numbers = [numba.types.intp] * function.__code__.co_argcount
+    with _kept_in_cache() as kept:
+        compiled = numba.cfunc(numba.types.void(*numbers), cache=kept, error_model="numpy")(function)
+    _COMPILED.append(compiled)
+    address: int = compiled.address
+    return address
+
+
+_COMPILED: list[Any] = []
+_SETTING = threading.Lock()
+
+
+@contextmanager
+def _kept_in_cache() -> Iterator[bool]:
+    """While it lasts, what is made is kept in CACHE: whether there is one. The setting is the whole process's."""
+    with _SETTING:
+        before = numba.config.CACHE_DIR  # type: ignore[attr-defined]
+        numba.config.CACHE_DIR = str(CACHE) if CACHE else before  # type: ignore[attr-defined]
+        try:
+            yield CACHE is not None
+        finally:
+            numba.config.CACHE_DIR = before  # type: ignore[attr-defined]
 
 
 def find_cache() -> Path | None:

@@ -40,6 +40,7 @@ class FusedConv(FusedStep):
         self.relu, self.pool, self.dropout = [*rest[1:], None, None, None][:3]
         self.shape = self.first.output_shape(place.shape) if self.first else place.shape
         self.in_tiles = not self.first and _exists_in_tiles(layers, place)
+        self.padding = self.conv.padding_for(self.shape[:2])
         self._prepared: Any = None  # the kernel as winograd takes it, for many images and for one
         choose.check(place.conv, self.conv.kernel_size, self.conv.stride)
 
@@ -58,7 +59,7 @@ class FusedConv(FusedStep):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         conv, kernel, bias = self.conv, self.conv.parameters["kernel"], _bias(self.conv)
-        algorithm, padding = self.algorithm(len(x)), conv.padding_for(self.shape[:2])
+        algorithm, padding = self.algorithm(len(x)), self.padding
         winners, scale, source = None, 1.0, self._source(x)
         y: Array
         if self.pool:
@@ -82,7 +83,7 @@ class FusedConv(FusedStep):
 
     def backward(self, dy: Array) -> Any:
         x, algorithm, result, scale = self.recall()
-        conv, kernel, padding = self.conv, self.conv.parameters["kernel"], self.conv.padding_for(self.shape[:2])
+        conv, kernel, padding = self.conv, self.conv.parameters["kernel"], self.padding
         dx: Any = None
         if self.in_tiles:
             if self.pool:
@@ -131,7 +132,7 @@ class FusedConv(FusedStep):
     def _source(self, x: Array) -> Any:
         """What is convolved: x, or a prologue that computes the first convolution wherever a tile of it is read."""
         if self.first:
-            return _prologue(self.first, x, self.conv.padding_for(self.shape[:2]))
+            return _prologue(self.first, x, self.padding)
         return _prologue(self.conv, x, NO_PADDING) if self.in_tiles else x
 
     def _mask(self, images: int) -> tuple[Mask | None, float]:

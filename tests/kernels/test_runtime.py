@@ -13,7 +13,7 @@ if not kernels.available():
 import numba
 
 from nncore.kernels import runtime
-from nncore.kernels.simd.vector import ConstantType
+from nncore.kernels.simd.binding import ConstantType
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def test_the_tile_that_is_named_is_the_one_that_is_used(rng, monkeypatch, size):
     layers = [Conv2D(8, 3), ReLU(), Conv2D(16, 3), ReLU(), MaxPool2D(2)]
     network, used = Sequential(layers, (size, size, 1), conv="winograd"), []
     winograd = importlib.import_module("nncore.kernels.conv.winograd")  # not at the top: there may be no Numba
-    for compiled in ("transform_kernel", "copy_tiles"):
+    for compiled in ("transform_kernel", "write"):
         monkeypatch.setattr(winograd, compiled, lambda *arguments: None)
     monkeypatch.setattr(winograd, "_forward", lambda x, weights, *arguments: used.append(weights.tile))
     network.forward(rng.standard_normal((2, size, size, 1), np.float32))

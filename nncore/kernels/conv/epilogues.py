@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from llvmlite import ir
-from numba import types
 
-from nncore.kernels.conv.prologues import Corner, Opener
+from nncore.kernels.conv.prologues import Corner, half
 from nncore.kernels.pooling import NOBODY
 from nncore.kernels.simd.vector import BYTE, INDEX, Vector, splat
 
@@ -21,8 +20,8 @@ class BiasReLU(NamedTuple):
     y: Any
     bias: Any
 
-    def open(self, opener: Opener, at: Corner) -> "BiasReLU":
-        return BiasReLU(opener(self.y, at, (1, 2)), opener(self.bias, at[3:], ()))
+    def open(self, at: Corner) -> "BiasReLU":
+        return BiasReLU(self.y.window(at, (1, 2)), self.bias.window(at[3:], ()))
 
     def contains(self, size: int, lanes: int) -> ir.Value:
         return self.y.contains((size, size), lanes)
@@ -46,11 +45,10 @@ class BiasReLUPool(NamedTuple):
     kept: Any
     scale: Any
 
-    def open(self, opener: Opener, at: Corner) -> "BiasReLUPool":
-        half = opener.half(at)
-        y, winners = (opener(field, half, (1, 2)) for field in (self.y, self.winners))
-        kept = None if self.kept[0] == types.none else opener(self.kept, half, (1, 2))
-        return BiasReLUPool(y, winners, opener(self.bias, at[3:], ()), kept, opener.scalar(self.scale))
+    def open(self, at: Corner) -> "BiasReLUPool":
+        place = half(self.y.builder, at)
+        y, winners, kept = (field and field.window(place, (1, 2)) for field in (self.y, self.winners, self.kept))
+        return BiasReLUPool(y, winners, self.bias.window(at[3:], ()), kept, self.scale)
 
     def contains(self, size: int, lanes: int) -> ir.Value:
         return self.y.contains((size // 2, size // 2), lanes)

@@ -7,24 +7,22 @@ more. Nobody needs the gradient of the pictures. Those of kernel and bias are su
 is the epilogue to which each tile of dy adds its part while it is in registers.
 """
 
+import functools
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import get_num_threads, int64, prange
-from numpy.typing import DTypeLike
+from numba import get_num_threads
 
 from nncore.kernels.conv.direct import pad
 from nncore.kernels.conv.epilogues import BiasReLUPool, relu
-from nncore.kernels.conv.prologues import Corner, Opener, PoolBackward, relu_backward
-from nncore.kernels.conv.tiles import Transform, transform
-from nncore.kernels.runtime import kernel
+from nncore.kernels.conv.passes import copy_tiles
+from nncore.kernels.conv.prologues import Corner, PoolBackward, describe, relu_backward
+from nncore.kernels.conv.tiles import Transform, copy
 from nncore.kernels.simd.vector import (
     INDEX,
     VECTOR_BYTES,
-    Constant,
     Vector,
     Window,
     as_contiguous,
@@ -36,8 +34,7 @@ from nncore.layers.windows import output_size
 from nncore.types import Array, Integers, Mask, Padding, Pair, Shape
 
 TILE_SIZE = 4
-_IDENTITY = tuple(tuple(Fraction(int(i == j)) for j in range(TILE_SIZE)) for i in range(TILE_SIZE))
-TILE = Constant(Transform(_IDENTITY, TILE_SIZE))  # a tile on its way from a prologue to an epilogue
+TILE = Transform("I", TILE_SIZE, 1, TILE_SIZE)  # a tile on its way from a prologue to an epilogue
 OVERHANG = 8
 """Zeros after the last row and column: by so many pixels the largest tile, of 8 x 8, may reach beyond an image."""
 
@@ -68,13 +65,11 @@ class FirstConv(NamedTuple):
     def dtype(self) -> Any:
         return self.x.dtype
 
-    def open(self, opener: Opener, at: Corner) -> "FirstConv":
-        n, i, j, c = at
-        height, width, above, left = (opener.integer(field) for field in self[4:])
-        corner = [opener.builder.add(i, above), opener.builder.add(j, left)]
-        x = opener(self.x, [n, *corner, INDEX(0)], (1, 2))
-        kernel, bias = opener(self.kernel, [INDEX(0), c], (0,)), opener(self.bias, [c], ())
-        return FirstConv(x, kernel, bias, opener(self.taps, [INDEX(0)], (0,)), height, width, i, j)
+    def open(self, at: Corner) -> "FirstConv":
+        (n, i, j, c), b = at, self.x.builder
+        x = self.x.window([n, b.add(i, self.above), b.add(j, self.left), 0], (1, 2))
+        kernel, bias, taps = self.kernel.window([0, c], (0,)), self.bias.window([c], ()), self.taps.window([0], (0,))
+        return FirstConv(x, kernel, bias, taps, self.height, self.width, i, j)
 
     def contains(self, size: int, lanes: int) -> ir.Value:
         b, inside = self.x.builder, ir.IntType(1)(1)
@@ -136,10 +131,16 @@ class FirstConvGradient(NamedTuple):
     dkernel: Any
     dbias: Any
 
-    def open(self, opener: Opener, at: Corner) -> "FirstConvGradient":
-        conv = opener.fields(*self.conv).open(opener, at)
-        dkernel, dbias = opener(self.dkernel, [INDEX(0), at[3]], (0,)), opener(self.dbias, at[3:], ())
-        return FirstConvGradient(conv, dkernel, dbias)
+    @classmethod
+    def of(cls, conv: FirstConv) -> "FirstConvGradient":
+        """Zeros, in memory that no other worker writes next to: two that did would wait for each other all the time."""
+        dkernel, dbias = (empty(array.shape, array.dtype) for array in (conv.kernel, conv.bias))
+        dkernel[...], dbias[...] = 0, 0
+        return cls(conv, dkernel, dbias)
+
+    def open(self, at: Corner) -> "FirstConvGradient":
+        dkernel, dbias = self.dkernel.window([0, at[3]], (0,)), self.dbias.window(at[3:], ())
+        return FirstConvGradient(self.conv.open(at), dkernel, dbias)
 
     def contains(self, size: int, lanes: int) -> ir.Value:
         return self.conv.contains(size, lanes)
@@ -169,7 +170,7 @@ def first_conv(x: Array, kernel: Array, bias: Array, padding: Padding, following
     (above, below), (left, right) = ((before, after + OVERHANG) for before, after in following)
     (top, bottom), (first, last) = padding
     x = pad(x, ((top + above, bottom + below), (first + left, last + right)))
-    taps = np.add.outer(np.arange(kh) * x.shape[2] * channels, np.arange(kw * channels)).ravel()
+    taps = _taps(kh, kw * channels, x.shape[2] * channels)
     kernel = as_contiguous("kernel", kernel, kernel.shape, x.dtype).reshape(len(taps), filters)
     bias, missing = as_contiguous("bias", bias, (filters,), x.dtype), -filters % (VECTOR_BYTES // x.itemsize)
     if missing:
@@ -177,10 +178,16 @@ def first_conv(x: Array, kernel: Array, bias: Array, padding: Padding, following
     return FirstConv(x, kernel, bias, taps, *size, above, left)
 
 
+@functools.cache
+def _taps(rows: int, numbers: int, step: int) -> Integers:
+    """How many numbers lie between the first of a window and each one: so many in every row, `step` from row to row."""
+    return np.add.outer(np.arange(rows) * step, np.arange(numbers)).ravel()
+
+
 def forward(conv: FirstConv, filters: int) -> Array:
     """The convolution and its ReLU, written to memory after all: y (N, OH, OW, F)."""
     y: Array = empty((*conv.shape[:3], filters), conv.dtype)
-    copy_tiles(conv, y, y.shape, y.dtype)
+    write(conv, y, y.shape)
     return y
 
 
@@ -197,7 +204,7 @@ def forward_pool(conv: FirstConv, filters: int, kept: Mask | None = None, scale:
     winners: Integers = empty(shape, np.int8)
     kept = as_contiguous("kept", kept, shape, np.bool_) if kept is not None else None
     target = BiasReLUPool(y, winners, np.zeros(filters, conv.dtype), kept, conv.dtype.type(scale))
-    copy_tiles(conv, target, (len(y), 2 * shape[1], 2 * shape[2], filters), y.dtype)
+    write(conv, target, (len(y), 2 * shape[1], 2 * shape[2], filters))
     return y, winners
 
 
@@ -209,48 +216,26 @@ def backward_pool(conv: FirstConv, winners: Integers, dy: Array, scale: float = 
 
 
 def _gradients(conv: FirstConv, dy: Any, filters: int) -> tuple[Array, Array]:
-    workers = get_num_threads()
-    dkernel = np.empty((workers, *conv.kernel.shape), conv.dtype)
-    dbias = np.empty((workers, *conv.bias.shape), conv.dtype)
-    add_gradients(TILE, dy, conv, dkernel, dbias, filters, _grid(conv.height, conv.width))
-    return dkernel.sum(axis=0)[:, :filters], dbias.sum(axis=0)[:filters]
+    own = [FirstConvGradient.of(conv) for _ in range(get_num_threads())]
+    code, source, _ = copy(TILE, dy, own[0])
+    targets = np.stack([describe(gradient)[1] for gradient in own])
+    copy_tiles(code, source, targets, len(conv.x), _grid(conv.height, conv.width), filters)
+    return add_up(own, filters)
 
 
-def copy_tiles(source: Any, target: Any, shape: Shape, dtype: DTypeLike) -> None:
+def add_up(own: Sequence[FirstConvGradient], filters: int) -> tuple[Array, Array]:
+    """The gradients of kernel (taps, F) and bias (F,), of which each worker has a part."""
+    dkernel, dbias = sum(each.dkernel for each in own), sum(each.dbias for each in own)
+    return dkernel[:, :filters], dbias[:filters]
+
+
+def write(source: Any, target: Any, shape: Shape) -> None:
     """Write source, images or a prologue (N, H, W, C) of this shape, into target, images or an epilogue."""
     count, height, width, channels = shape
-    vector = VECTOR_BYTES // np.dtype(dtype).itemsize
-    write_tiles(TILE, source, target, count, channels, _grid(height, width), vector)
+    code, numbers, target_numbers = copy(TILE, source, target)
+    targets = target_numbers[np.newaxis].repeat(min(get_num_threads(), max(count, 1)), axis=0)
+    copy_tiles(code, numbers, targets, count, _grid(height, width), channels)
 
 
 def _grid(height: int, width: int) -> Pair:
     return -(-height // TILE_SIZE), -(-width // TILE_SIZE)
-
-
-@kernel
-def write_tiles(tile: Any, source: Any, target: Any, count: int, channels: int, grid: Pair, vector: int) -> None:
-    """`copy_tiles`, in parallel over images, with vectors of so many channels."""
-    for each in prange(count):
-        image: Any = int64(each)
-        for i in range(grid[0]):
-            for j in range(grid[1]):
-                for c in range(0, channels, vector):
-                    at = image, i * tile.step, j * tile.step, c
-                    transform(tile, source, at, target, at)
-
-
-@kernel
-def add_gradients(tile: Any, dy: Any, conv: Any, dkernel: Array, dbias: Array, filters: int, grid: Pair) -> None:
-    """Add up each worker's gradients, dkernel (workers, taps, F) and dbias (workers, F), from dy."""
-    for each in prange(len(dkernel)):
-        w: Any = int64(each)
-        # Sums of its own: two workers that add to the same line of the cache would wait for each other all the time.
-        own_dkernel, own_dbias = np.zeros_like(dkernel[w]), np.zeros_like(dbias[w])
-        sums = FirstConvGradient(conv, own_dkernel, own_dbias)
-        for image in range(len(conv.x) * w // len(dkernel), len(conv.x) * (w + 1) // len(dkernel)):
-            for i in range(grid[0]):
-                for j in range(grid[1]):
-                    for c in range(0, filters, VECTOR_BYTES // dbias.itemsize):
-                        at = image, i * tile.step, j * tile.step, c
-                        transform(tile, dy, at, sums, at)
-        dkernel[w], dbias[w] = own_dkernel, own_dbias

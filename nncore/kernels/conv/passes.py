@@ -2,7 +2,7 @@
 
 Each worker has a share of the batch's tiles, and goes through it in chunks of tiles whose planes fit its cache:
 
-    forward     gather:  tiles of x -> planes            (transform B^T x B; see `winograd`)
+    forward     gather:  tiles of x -> planes            (transform B^T x B: see `winograd`, and `tiles` for moves)
                          planes @ weights -> products    (one product of matrices for each element of a tile)
                 scatter: products -> tiles of y          (transform A^T M A)
 
@@ -21,8 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import int64, prange
 
-from nncore.kernels.conv.first_conv import FirstConvGradient
-from nncore.kernels.conv.tiles import transform
+from nncore.kernels.conv.tiles import move
 from nncore.kernels.runtime import kernel
 from nncore.kernels.simd.product import multiply, multiply_add
 from nncore.kernels.simd.vector import ROWS, VECTOR_BYTES
@@ -48,19 +47,15 @@ class Tiling(NamedTuple):
     chunk: int  # how many tiles a worker takes at a time
 
 
-class ForwardTransforms(NamedTuple):
-    """Of a forward pass; each is a `Constant` of a `Transform`."""
+class Moves(NamedTuple):
+    """Of a backward pass: the code of the moves (`tiles`), and the descriptors of what they read and write."""
 
-    to_planes: Any
-    from_planes: Any
-
-
-class BackwardTransforms(NamedTuple):
-    """Of a backward pass."""
-
-    x_to_planes: Any
-    dy_to_planes: Any
-    planes_to_dx: Any
+    gather_x: int
+    x: Integers
+    gather_dy: int
+    dy: Integers
+    scatter_dx: int
+    dx: Integers  # (workers, numbers): of each worker its own
 
 
 @kernel(cached=False)
@@ -89,35 +84,6 @@ def rows_of(count: int, step: int) -> Integers:
 
 
 @kernel(cached=False)
-def place(tile: int, grid: Pair, step: int) -> tuple[int, int, int]:
-    """The image, top row and left column of a tile, counted over the batch."""
-    image, within = divmod(tile, grid[0] * grid[1])
-    row, column = divmod(within, grid[1])
-    return image, row * step, column * step
-
-
-@kernel(cached=False)
-def gather(to_planes: Any, images: Any, origin: Pair, grid: Pair, tiles: Pair, channels: int, planes: Array) -> None:
-    """Transform the tiles of images, from tiles[0] up to tiles[1], into planes; the first tile begins at -origin."""
-    for t in range(tiles[0], tiles[1]):
-        image, i, j = place(t, grid, to_planes.step)
-        for c in range(0, channels, VECTOR_BYTES // planes.itemsize):
-            transform(to_planes, images, (image, i - origin[0], j - origin[1], c), planes, (t - tiles[0], 0, 0, c))
-
-
-@kernel(cached=False)
-def scatter(
-    from_planes: Any, planes: Array, images: Any, origin: Pair, grid: Pair, tiles: Pair, channels: int, start: int
-) -> None:
-    """Transform planes into tiles of the images' channels from `start` on, of which there are `channels` in all."""
-    for t in range(tiles[0], tiles[1]):
-        image, i, j = place(t, grid, from_planes.step)
-        for c in range(start, min(channels, start + planes.shape[3]), VECTOR_BYTES // planes.itemsize):
-            at = image, i - origin[0], j - origin[1], c
-            transform(from_planes, planes, (t - tiles[0], 0, 0, c - start), images, at)
-
-
-@kernel(cached=False)
 def multiply_plane(left: Array, rows: Integers, depth: int, weights: Array, product: Array) -> None:
     """Product (tiles, columns) = left (tiles, depth) @ weights (blocks, depth, columns of a block)."""
     for block in range(len(weights)):
@@ -135,11 +101,11 @@ def correlate_plane(left: Array, columns: Integers, count: int, right: Array, su
 
 
 @kernel
-def forward_pass(transforms: Any, x: Any, weights: Array, y: Any, tiling: Any) -> None:
-    """Convolve x (N, H, W, C), images or a prologue, into y (N, OH, OW, F), images or an epilogue.
+def forward_pass(gather: int, x: Integers, scatter: int, y: Integers, weights: Array, tiling: Any) -> None:
+    """Convolve x (N, H, W, C) into y (N, OH, OW, F).
 
-    transforms: ForwardTransforms. weights: (blocks of filters, n, n, C, filters of a block), from `transform_kernel`.
-    tiling: Tiling.
+    gather, x, scatter, y: the code of two moves and the images' descriptors, from `tiles`. weights: (blocks of filters,
+    n, n, C, filters of a block), from `transform_kernel`. tiling: Tiling.
     """
     blocks, size, _, depth, columns = weights.shape
     shares, parts, chunk = tiling.shares, tiling.parts, tiling.chunk
@@ -155,21 +121,37 @@ def forward_pass(transforms: Any, x: Any, weights: Array, y: Any, tiling: Any) -
         for first in range(tiles * share // shares, stop, chunk):
             these = first, min(first + chunk, stop)
             rows = rows_of(these[1] - first, padded_depth)
-            gather(transforms.to_planes, x, origin, grid, these, depth, planes)
+            move(gather, x, planes, these, grid, origin, (0, depth))
             for block in range(blocks * part // parts, blocks * (part + 1) // parts):
                 for a in range(size):
                     for b in range(size):
                         matrix = weights[block : block + 1, a, b]
                         multiply_plane(planes[:, a, b], rows, depth, matrix, products[:, a, b])
-                scatter(transforms.from_planes, products, y, (0, 0), grid, these, tiling.filters, block * columns)
+                channels = block * columns, min(tiling.filters, (block + 1) * columns)
+                move(scatter, products, y, these, grid, (0, 0), channels)
+
+
+@kernel
+def backward_pass(moves: Any, cleared: Array, weights: Array, sums: Array, dbias: Array, tiling: Any) -> None:
+    """From x and dy: dx, and for each worker its part of dkernel and of dbias.
+
+    moves: Moves. cleared: (N, numbers of an image), dx or nothing of it, to be filled with zeros. weights: (n, n, blocks
+    of channels, F, channels of a block), from the kernel with channels and filters swapped. sums: (workers, n, n, blocks
+    of filters, C rounded up to ROWS, filters of a block), to be filled with V^T dM. dbias: zeros (workers, filters of all
+    blocks). tiling: Tiling.
+    """
+    for each in prange(len(sums)):
+        w: Any = int64(each)
+        mine = tiling.images * w // len(sums), tiling.images * (w + 1) // len(sums)  # whole images: tiles of dx overlap
+        cleared[mine[0] : mine[1]] = 0
+        backward_share(moves, moves.dx[w], weights, sums[w], dbias[w], tiling, mine)
 
 
 @kernel(cached=False)
 def backward_share(
-    transforms: Any, images: tuple[Any, Any, Any], weights: Array, sums: Array, dbias: Array, tiling: Any, mine: Pair
+    moves: Any, dx: Integers, weights: Array, sums: Array, dbias: Array, tiling: Any, mine: Pair
 ) -> None:
-    """One worker's part of a backward pass: the images mine[0] up to mine[1] of (x, dy, dx)."""
-    x, dy, dx = images
+    """One worker's part of a backward pass: the images from mine[0] up to mine[1]."""
     size, _, blocks, _, columns = sums.shape
     grid, origin = (tiling.rows, tiling.columns), (tiling.top, tiling.left)
     depth, chunk = tiling.depth, tiling.chunk
@@ -182,8 +164,8 @@ def backward_share(
     for first in range(mine[0] * grid[0] * grid[1], stop, chunk):
         these = first, min(first + chunk, stop)
         count = these[1] - first
-        gather(transforms.x_to_planes, x, origin, grid, these, depth, x_planes)
-        gather(transforms.dy_to_planes, dy, (0, 0), grid, these, dy_width, dy_planes)
+        move(moves.gather_x, moves.x, x_planes, these, grid, origin, (0, depth))
+        move(moves.gather_dy, moves.dy, dy_planes, these, grid, (0, 0), (0, dy_width))
         for t in range(count):
             for k in range(dy_width):
                 dbias[k] += dy_planes[t, 1, 1, k]  # the sum of the tile: see `winograd`
@@ -193,68 +175,43 @@ def backward_share(
                 x_plane, dy_plane = x_planes[:, a, b], dy_planes[:, a, b]
                 correlate_plane(x_plane, x_columns, count, dy_plane, sums[a, b])
                 multiply_plane(dy_plane, rows, weights.shape[3], weights[a, b], x_plane)  # dx's planes replace x's
-        scatter(transforms.planes_to_dx, x_planes, dx, origin, grid, these, depth, 0)
+        move(moves.scatter_dx, x_planes, dx, these, grid, origin, (0, depth))
 
 
 @kernel
-def backward_pass(
-    transforms: Any, x: Array, dy: Any, weights: Array, dx: Array, sums: Array, dbias: Array, tiling: Any
-) -> None:
-    """From x and dy, images or a prologue: dx, and for each worker its part of dkernel and of dbias.
+def transform_kernel(gather: int, kernel: Integers, weights: Array) -> None:
+    """weights[block, c] = G w G^T for w = kernel[c, :, :, block]. kernel: the descriptor of (C, r, r, F).
 
-    transforms: BackwardTransforms. weights: (n, n, blocks of channels, F, channels of a block), from the kernel with
-    channels and filters swapped. sums: (workers, n, n, blocks of filters, C rounded up to ROWS, filters of a block), to
-    be filled with V^T dM. dbias: zeros (workers, filters of all blocks). tiling: Tiling.
-    """
-    for each in prange(len(sums)):
-        w: Any = int64(each)
-        mine = len(x) * w // len(sums), len(x) * (w + 1) // len(sums)  # whole images, as the tiles of dx overlap
-        dx[mine[0] : mine[1]] = 0
-        backward_share(transforms, (x, dy, dx), weights, sums[w], dbias[w], tiling, mine)
-
-
-@kernel
-def backward_pass_to_first(
-    transforms: Any, first: Any, dy: Any, weights: Array, dfirst: Any, sums: Array, dbias: Array, tiling: Any
-) -> None:
-    """`backward_pass` for a `FirstConv` in the place of x: no dx, but its gradients, a worker's part each.
-
-    dfirst: (dkernel (workers, taps, F), dbias (workers, F)).
-    """
-    for each in prange(len(sums)):
-        w: Any = int64(each)
-        mine = len(first.x) * w // len(sums), len(first.x) * (w + 1) // len(sums)
-        # Sums of its own: two workers that add to the same line of the cache would wait for each other all the time.
-        own_dkernel, own_dbias = np.zeros_like(dfirst[0][w]), np.zeros_like(dfirst[1][w])
-        dx = FirstConvGradient(first, own_dkernel, own_dbias)
-        backward_share(transforms, (first, dy, dx), weights, sums[w], dbias[w], tiling, mine)
-        dfirst[0][w], dfirst[1][w] = own_dkernel, own_dbias
-
-
-@kernel
-def transform_kernel(to_weights: Any, kernel: Array, weights: Array) -> None:
-    """weights[block, c] = G w G^T for w = kernel[c, :, :, block]. kernel: (C, r, r, F), weights: (blocks, C, n, n, B).
-
-    B filters make a block. Callers transpose: compiled code that did so would take seconds more to compile.
+    weights: (blocks, C, n, n, filters of a block), zeros where there is no filter any more.
     """
     columns = weights.shape[4]
-    for each in prange(len(kernel)):
+    for each in prange(weights.shape[1]):
         c = int64(each)
-        for f in range(0, len(weights) * columns, VECTOR_BYTES // kernel.itemsize):
-            transform(to_weights, kernel, (c, 0, 0, f), weights[f // columns], (c, 0, 0, f % columns))
+        for block in range(len(weights)):
+            channels = block * columns, (block + 1) * columns
+            move(gather, kernel, weights[block, c : c + 1], (c, c + 1), (1, 1), (0, 0), channels)
 
 
 @kernel
-def transform_sums(to_dkernel: Any, sums: Array, dkernel: Array) -> None:
-    """dkernel[c, :, :, block] = the sum over workers of G^T sums[worker, block, c] G.
+def transform_sums(scatter: int, sums: Array, dkernel: Integers, filters: int) -> None:
+    """dkernel[c, :, :, block] += the sum over workers of G^T sums[worker, block, c] G.
 
-    sums: (workers, blocks, C, n, n, B), dkernel: (C, r, r, F).
+    sums: (workers, blocks, C, n, n, filters of a block), dkernel: the descriptor of (C, r, r, F).
     """
-    dkernel[:] = 0
     columns = sums.shape[5]
-    for each in prange(len(dkernel)):
+    for each in prange(sums.shape[2]):
         c = int64(each)
-        for f in range(0, dkernel.shape[3], VECTOR_BYTES // dkernel.itemsize):
+        for block in range(sums.shape[1]):
+            channels = block * columns, min(filters, (block + 1) * columns)
             for worker in range(len(sums)):
-                source = sums[worker, f // columns]
-                transform(to_dkernel, source, (c, 0, 0, f % columns), dkernel, (c, 0, 0, f))
+                move(scatter, sums[worker, block, c : c + 1], dkernel, (c, c + 1), (1, 1), (0, 0), channels)
+
+
+@kernel
+def copy_tiles(code: int, source: Integers, targets: Integers, count: int, grid: Pair, channels: int) -> None:
+    """Move all tiles of `count` images. targets: (workers, numbers), of each worker a descriptor of its own."""
+    for each in prange(len(targets)):
+        w: Any = int64(each)
+        tiles = grid[0] * grid[1]
+        these = count * w // len(targets) * tiles, count * (w + 1) // len(targets) * tiles
+        move(code, source, targets[w], these, grid, (0, 0), (0, channels))

@@ -5,57 +5,93 @@ then the convolution would read it back. In a prologue this happens to each tile
 NamedTuple of the arrays that it needs, the first of them of the type computed in. It stands in for images (N, H, W, C)
 as an argument of a compiled function.
 
-While such a function is compiled, `open` turns the arrays into windows (`simd.vector.Window`) at the tile in question;
-`load` then emits the instructions that compute the tile's numbers at some pixels, a vector of channels each; `contains`
-emits a test whether the tile lies inside the images, so that no lane need be masked.
+When code is compiled for a kind of prologue, it knows the arrays by their descriptor alone: numbers that say where they
+lie in memory. `describe` writes them down; `described` makes a prologue again, of arrays whose places are known when the
+code runs. Then `open` points it at a tile, `load` emits the instructions that compute the tile's numbers at some pixels,
+a vector of channels each, and `contains` emits a test whether the tile lies inside the images, so that no lane need be
+masked.
 """
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
 
-from nncore.kernels.simd.vector import BYTE, INDEX, Vector, Window, splat
+from nncore.errors import ShapeError
+from nncore.kernels.simd.vector import BYTE, INDEX, SCALARS, Strided, Vector, address, splat
+from nncore.types import Integers
 
 Corner: TypeAlias = list[ir.Value]  # (n, i, j, c): the image, and the row, column and channel where a tile begins
 
 
-class Opener:
-    """Makes windows of the arrays in a prologue or an epilogue, each of them a pair (Numba type, LLVM value)."""
+Kind: TypeAlias = Any
+"""What compiled code knows of images, a prologue or an epilogue: the class, and of each field (dtype, number of axes) for
+an array, the dtype of a number, None for what is missing, or the kind of what consists of fields itself."""
 
-    def __init__(self, context: Any, builder: ir.IRBuilder) -> None:
-        self.context, self.builder = context, builder
+INT64 = np.dtype(np.int64)
 
-    def __call__(self, field: tuple[Any, ir.Value], index: Corner, axes: Sequence[int]) -> Window:
-        return Window(self.context, self.builder, *field, index, axes)
 
-    def half(self, at: Corner) -> Corner:
-        """The same place in images of half the height and width."""
-        return [at[0], self.builder.ashr(at[1], INDEX(1)), self.builder.ashr(at[2], INDEX(1)), at[3]]
+def describe(images: Any) -> tuple[Kind, Integers]:
+    """The kind of images (N, H, W, C), a prologue or an epilogue, and their descriptor (int64).
 
-    def scalar(self, field: tuple[Any, ir.Value]) -> ir.Value:
-        """A number."""
-        return field[1]
+    The descriptor is good for as long as the arrays live. Raises ShapeError where an array is not contiguous along its
+    last axis, as compiled code takes it to be.
+    """
+    numbers: list[int] = []
+    kind = _describe(images if isinstance(images, tuple) else Plain(images), numbers)
+    return kind, np.array(numbers, np.int64)
 
-    def integer(self, field: tuple[Any, ir.Value]) -> ir.Value:
-        """A number of 64 bits."""
-        return self.context.cast(self.builder, field[1], field[0], types.intp)
 
-    def fields(self, kind: Any, value: ir.Value) -> Any:
-        """A NamedTuple of such pairs, from the Numba type and the LLVM value of a NamedTuple of arrays."""
-        values = cgutils.unpack_tuple(self.builder, value)
-        return kind.instance_class(*zip(kind.types, values, strict=True))
+def _describe(fields: Any, numbers: list[int]) -> Kind:
+    kinds: list[Any] = []
+    for field in fields:
+        if isinstance(field, np.ndarray):
+            shape, strides = field.shape, field.strides
+            if strides[-1] != field.itemsize and shape[-1] > 1 and field.size:
+                raise ShapeError(f"the last axis must be contiguous, not of strides {strides}")
+            numbers += (address(field), *shape, *strides)
+            kinds.append((field.dtype, len(shape)))
+        elif isinstance(field, tuple):
+            kinds.append(_describe(field, numbers))
+        elif isinstance(field, np.floating):
+            numbers.append(int(field.view(f"i{field.itemsize}")))
+            kinds.append(field.dtype)
+        elif field is None:
+            kinds.append(None)
+        else:
+            numbers.append(field)
+            kinds.append(INT64)
+    return type(fields), tuple(kinds)
+
+
+def described(builder: ir.IRBuilder, kind: Kind, numbers: Iterator[ir.Value]) -> Any:
+    """The images, the prologue or the epilogue of that kind, from the numbers of its descriptor: arrays are `Strided`."""
+    if kind is None:
+        return None
+    if isinstance(kind, np.dtype):
+        bits = builder.trunc(next(numbers), ir.IntType(8 * kind.itemsize)) if kind.itemsize < 8 else next(numbers)
+        return bits if kind == INT64 else builder.bitcast(bits, SCALARS[kind])
+    what, parts = kind
+    if isinstance(what, np.dtype):
+        data, *rest = itertools.islice(numbers, 1 + 2 * parts)
+        return Strided(builder, what, data, rest[:parts], rest[parts:])
+    return what(*(described(builder, part, numbers) for part in parts))
+
+
+def half(builder: ir.IRBuilder, at: Corner) -> Corner:
+    """The same place in images of half the height and width."""
+    return [at[0], builder.ashr(at[1], INDEX(1)), builder.ashr(at[2], INDEX(1)), at[3]]
 
 
 class Plain(NamedTuple):
-    """Images (N, H, W, C), read and written as they are. Compiled functions are given the array itself."""
+    """Images (N, H, W, C), read and written as they are."""
 
     images: Any
 
-    def open(self, opener: Opener, at: Corner) -> "Plain":
-        return Plain(opener(self.images, at, (1, 2)))
+    def open(self, at: Corner) -> "Plain":
+        return Plain(self.images.window(at, (1, 2)))
 
     def contains(self, size: int, lanes: int) -> ir.Value:
         return self.images.contains((size, size), lanes)
@@ -75,8 +111,8 @@ class ReLUBackward(NamedTuple):
     dy: Any
     y: Any
 
-    def open(self, opener: Opener, at: Corner) -> "ReLUBackward":
-        return ReLUBackward(opener(self.dy, at, (1, 2)), opener(self.y, at, (1, 2)))
+    def open(self, at: Corner) -> "ReLUBackward":
+        return ReLUBackward(self.dy.window(at, (1, 2)), self.y.window(at, (1, 2)))
 
     def contains(self, size: int, lanes: int) -> ir.Value:
         return self.dy.contains((size, size), lanes)
@@ -100,10 +136,10 @@ class PoolBackward(NamedTuple):
     row_offset: Any = 0
     column_offset: Any = 0
 
-    def open(self, opener: Opener, at: Corner) -> "PoolBackward":
-        half, odd = opener.half(at), [opener.builder.and_(start, INDEX(1)) for start in at[1:3]]
-        dy, winners = opener(self.dy, half, (1, 2)), opener(self.winners, half, (1, 2))
-        return PoolBackward(dy, winners, opener.scalar(self.scale), *odd)
+    def open(self, at: Corner) -> "PoolBackward":
+        b = self.dy.builder
+        dy, winners = (array.window(half(b, at), (1, 2)) for array in (self.dy, self.winners))
+        return PoolBackward(dy, winners, self.scale, *(b.and_(start, INDEX(1)) for start in at[1:3]))
 
     def contains(self, size: int, lanes: int) -> ir.Value:
         return self.dy.contains(((size + 1) // 2, (size + 1) // 2), lanes)

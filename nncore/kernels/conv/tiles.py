@@ -1,4 +1,4 @@
-"""Transforms of tiles: X -> L X L^T for square windows of a batch of images, with a vector of channels at each pixel.
+"""Moves of tiles: X -> L X L^T for square windows of a batch of images, with a vector of channels at each pixel.
 
 L need not be square: A^T of F(m, r) makes m x m pixels of n x n. Winograd's algorithm transforms tiles of the images
 into planes, multiplies the planes, and transforms them back. planes[t, a, b, c] is element (a, b) of the transform of
@@ -11,109 +11,212 @@ tile t, in channel c:
       | 2 | 3 |
       +---+---+
 
-In the place of the images that are read a prologue may stand, in that of the images that are written an epilogue.
+In the place of the images that are read a prologue may stand, in that of the images that are written an epilogue. There
+are many combinations of these with matrices. So each move is compiled by itself, as a function that is given addresses;
+kernels (`passes`) are compiled once, and call whichever move they are handed.
 """
 
+import functools
+from fractions import Fraction
 from typing import Any, NamedTuple
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numpy.typing import DTypeLike
 
-from nncore.kernels.conv.cook_toom import Matrix, apply
+from nncore.kernels.conv.cook_toom import Matrix, apply, cook_toom, transpose
 from nncore.kernels.conv.epilogues import BiasReLUPool
-from nncore.kernels.conv.prologues import Opener, Plain
-from nncore.kernels.simd.vector import INDEX, VECTOR_BYTES, Vector, expose, unpack
+from nncore.kernels.conv.prologues import Kind, Plain, describe, described
+from nncore.kernels.runtime import compiled_address
+from nncore.kernels.simd.binding import Constant, strided, unpack
+from nncore.kernels.simd.vector import INDEX, VECTOR_BYTES, Vector
+from nncore.types import Integers
 
 
 class Transform(NamedTuple):
     """X -> L X L^T.
 
-    step: from one tile of the images to the next, in pixels; 0 where there is no next tile to prefetch.
-    accumulate: whether the result is added to what is there. Kernels take a Transform as a `Constant`, so that the code
-    of each matrix is compiled by itself.
+    name: of L, one of `cook_toom`'s matrices for F(m, r) or its transpose, "A", "A^T", "B", ...; or "I", which copies.
+    step: from one tile of the images to the next, in pixels. accumulate: whether the result is added to what is there.
     """
 
-    matrix: Matrix
+    name: str
+    m: int
+    r: int
     step: int
     accumulate: bool = False
 
     @property
-    def inputs(self) -> int:
-        return len(self.matrix[0])
-
-    @property
-    def outputs(self) -> int:
-        return len(self.matrix)
-
-
-for _field in ("inputs", "outputs", "step", "accumulate"):
-    expose(_field)
+    def matrix(self) -> Matrix:
+        if self.name == "I":
+            return tuple(tuple(Fraction(int(i == j)) for j in range(self.m)) for i in range(self.m))
+        matrix = cook_toom(self.m, self.r)["AGB".index(self.name[0])]
+        return transpose(matrix) if self.name.endswith("^T") else matrix
 
 
-def _transform(typingctx: Any, kind: Any, source: Any, source_at: Any, target: Any, target_at: Any) -> Any:
-    """The tile at target_at = (or +=) L X L^T, with X the tile at source_at, for one vector of channels.
+class Move(NamedTuple):
+    """What the code of a move is made from: `planes` says which end they are, "source", "target" or neither, ""."""
 
-    source, target: images (N, H, W, C), or a prologue and an epilogue; a place is (n, i, j, c). Zeros are read outside
-    of the images, and nothing is written there.
+    transform: Transform
+    source: Kind
+    target: Kind
+    planes: str
+
+
+def gather(transform: Transform, images: Any, dtype: DTypeLike) -> tuple[int, Integers]:
+    """The move from images (or a prologue) to planes of that type: where its code is, and the images' descriptor."""
+    kind, descriptor = describe(images)
+    return _code(Move(transform, kind, _planes(dtype), "target")), descriptor
+
+
+def scatter(transform: Transform, images: Any, dtype: DTypeLike) -> tuple[int, Integers]:
+    """The move from planes of that type to images (or an epilogue): where its code is, and the images' descriptor."""
+    kind, descriptor = describe(images)
+    return _code(Move(transform, _planes(dtype), kind, "source")), descriptor
+
+
+def copy(transform: Transform, source: Any, target: Any) -> tuple[int, Integers, Integers]:
+    """The move from images or a prologue to images or an epilogue: where its code is, and the two descriptors."""
+    (kind, numbers), (target_kind, target_numbers) = describe(source), describe(target)
+    return _code(Move(transform, kind, target_kind, "")), numbers, target_numbers
+
+
+def _planes(dtype: DTypeLike) -> Kind:
+    return Plain, ((np.dtype(dtype), 4),)
+
+
+@functools.cache
+def _code(move: Move) -> int:
+    constant = Constant(move)
+
+    def code(source, target, first, stop, rows, columns, top, left, start, end):  # type: ignore[no-untyped-def]
+        emit_move(constant, source, target, (first, stop), (rows, columns), (top, left), (start, end))
+
+    return compiled_address(code)
+
+
+def _move(typing: Any, code: Any, source: Any, target: Any, tiles: Any, grid: Any, origin: Any, channels: Any) -> Any:
+    """Call a move's code, in a kernel: move the tiles from tiles[0] up to tiles[1] of a batch.
+
+    source, target: the images' descriptor (int64), and the planes (tiles[1] - tiles[0], n, n, C) or a second descriptor.
+    grid: rows and columns of tiles in an image; the first tile of an image begins at -origin. channels: from, up to; the
+    first of them is channel 0 of the planes.
     """
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        _, *kinds = signature.args
-        opener, ends = Opener(context, builder), []
-        for i in (0, 2):
-            images, at = arguments[i + 1], unpack(context, builder, kinds[i + 1], arguments[i + 2])
-            plain = isinstance(kinds[i], types.Array)
-            given = Plain((kinds[i], images)) if plain else opener.fields(kinds[i], images)
-            ends.append(given.open(opener, at))
-        source, target = ends
-        lanes = _lanes(source)
-        inside = builder.and_(source.contains(kind.value.inputs, lanes), target.contains(kind.value.outputs, lanes))
-        with builder.if_else(inside) as branches:
-            for branch, masked in zip(branches, (False, True), strict=True):
-                with branch:
-                    _emit(builder, kind.value, source, target, masked)
+        code, *ends = arguments[:3]
+        numbers = [_descriptor(context, builder, *end) for end in zip(signature.args[1:3], ends, strict=True)]
+        for kind, pair in zip(signature.args[3:], arguments[3:], strict=True):
+            numbers += unpack(context, builder, kind, pair)
+        function = ir.FunctionType(ir.VoidType(), [INDEX] * len(numbers)).as_pointer()
+        builder.call(builder.inttoptr(code, function), numbers)
         return context.get_dummy_value()
 
-    return types.void(kind, source, source_at, target, target_at), generate
+    return types.void(types.intp, source, target, tiles, grid, origin, channels), generate
 
 
-transform: Any = intrinsic(_transform)
+move: Any = intrinsic(_move)
 
 
-def _lanes(source: Any) -> int:
-    return VECTOR_BYTES // int(source[0].bytes)
+def _descriptor(context: Any, builder: ir.IRBuilder, kind: types.Array, value: ir.Value) -> ir.Value:
+    """The address of a descriptor: of this one, or of one for these planes, written to the stack."""
+    array = strided(context, builder, kind, value)
+    if kind.ndim == 1:
+        return array.data
+    numbers = [array.data, *array.shape, *array.strides]
+    memory = cgutils.alloca_once(builder, ir.ArrayType(INDEX, len(numbers)))
+    for i, number in enumerate(numbers):
+        builder.store(number, cgutils.gep_inbounds(builder, memory, INDEX(0), INDEX(i)))
+    return builder.ptrtoint(memory, INDEX)
 
 
-def _emit(builder: ir.IRBuilder, kind: Transform, source: Any, target: Any, masked: bool) -> None:
+def _emit_move(
+    typing: Any, kind: Any, source: Any, target: Any, tiles: Any, grid: Any, origin: Any, channels: Any
+) -> Any:
+    """The code of a move, as instructions."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        pairs = [unpack(context, builder, *pair) for pair in zip(signature.args[3:], arguments[3:], strict=True)]
+        _emit(builder, kind.value, arguments[1:3], *pairs)
+        return context.get_dummy_value()
+
+    return types.void(kind, source, target, tiles, grid, origin, channels), generate
+
+
+emit_move: Any = intrinsic(_emit_move)
+
+
+def _emit(b: ir.IRBuilder, move: Move, ends: Any, tiles: Any, grid: Any, origin: Any, channels: Any) -> None:
+    """Loops over the tiles and over vectors of channels."""
+    transform, (start, end) = move.transform, channels
+    source, target = (
+        described(b, kind, _numbers(b, address)) for kind, address in zip((move.source, move.target), ends, strict=True)
+    )
+    lanes = VECTOR_BYTES // source[0].dtype.itemsize
+    with cgutils.for_range_slice(b, tiles[0], tiles[1], INDEX(1), intp=INDEX) as (tile, _):
+        within = b.urem(tile, b.mul(*grid))
+        place = b.udiv(within, grid[1]), b.urem(within, grid[1])
+        i, j = (b.sub(b.mul(at, INDEX(transform.step)), before) for at, before in zip(place, origin, strict=True))
+        image = b.udiv(tile, b.mul(*grid))
+        with cgutils.for_range_slice(b, start, end, INDEX(lanes), intp=INDEX) as (channel, _):
+            in_images = [image, i, j, channel]
+            in_planes = [b.sub(tile, tiles[0]), INDEX(0), INDEX(0), b.sub(channel, start)]
+            opened = [
+                images.open(in_planes if move.planes == end else in_images)
+                for end, images in (("source", source), ("target", target))
+            ]
+            _emit_tile(b, transform, *opened, lanes, ahead=move.planes == "target" and isinstance(source, Plain))
+
+
+def _numbers(b: ir.IRBuilder, address: ir.Value) -> Any:
+    """The numbers of a descriptor, one after the other."""
+    while True:
+        yield b.load(b.inttoptr(address, INDEX.as_pointer()), typ=INDEX)
+        address = b.add(address, INDEX(8))
+
+
+def _emit_tile(b: ir.IRBuilder, transform: Transform, source: Any, target: Any, lanes: int, ahead: bool) -> None:
+    """One tile, for a vector of channels: zeros are read outside of the images, and nothing is written there."""
+    rows, columns = len(transform.matrix), len(transform.matrix[0])
+    inside = b.and_(source.contains(columns, lanes), target.contains(rows, lanes))
+    with b.if_else(inside) as branches:
+        for branch, masked in zip(branches, (False, True), strict=True):
+            with branch:
+                _emit_product(b, transform, source, target, lanes, masked, ahead and not masked)
+
+
+def _emit_product(
+    b: ir.IRBuilder, transform: Transform, source: Any, target: Any, lanes: int, masked: bool, ahead: bool
+) -> None:
     """The matrix is applied to each column of the tile, then to the rows of the result, which is kept on the stack.
 
     The compiled code loops over columns and rows. That is as fast as one long list of instructions, which needs more
-    registers than there are, and compiles in a fraction of the time.
+    registers than there are, and compiles in a fraction of the time. ahead: ask for the next tile of the images.
     """
-    first, lanes = source[0], _lanes(source)
+    matrix, first = transform.matrix, source[0]
+    outputs, inputs = len(matrix), len(matrix[0])
     vector = ir.VectorType(first.scalar, lanes)
-    between = cgutils.alloca_once(builder, ir.ArrayType(vector, kind.inputs * kind.outputs))
+    between = cgutils.alloca_once(b, ir.ArrayType(vector, inputs * outputs))
 
     def cell(row: Any, column: Any) -> ir.Value:
         row, column = (INDEX(x) if isinstance(x, int) else x for x in (row, column))
-        at = builder.add(builder.mul(row, INDEX(kind.inputs)), column)
-        return cgutils.gep_inbounds(builder, between, INDEX(0), at)
+        return cgutils.gep_inbounds(b, between, INDEX(0), b.add(b.mul(row, INDEX(inputs)), column))
 
-    with cgutils.for_range(builder, INDEX(kind.inputs)) as columns:
-        column = columns.index
-        if kind.step and not masked and isinstance(source, Plain):
-            for row in range(kind.inputs):
-                first.prefetch((row, builder.add(column, INDEX(kind.step))))
-        values = source.load([(row, column) for row in range(kind.inputs)], lanes, masked)
-        for row, value in enumerate(apply(kind.matrix, values)):
-            builder.store(value.value, cell(row, column))
+    with cgutils.for_range(b, INDEX(inputs)) as loop:
+        column = loop.index
+        for row in range(inputs if ahead else 0):
+            first.prefetch((row, b.add(column, INDEX(transform.step))))
+        values = source.load([(row, column) for row in range(inputs)], lanes, masked)
+        for row, value in enumerate(apply(matrix, values)):
+            b.store(value.value, cell(row, column))
     together = 2 if isinstance(target, BiasReLUPool) else 1
-    with cgutils.for_range(builder, INDEX(kind.outputs // together)) as steps:
-        start = builder.mul(steps.index, INDEX(together))
+    with cgutils.for_range(b, INDEX(outputs // together)) as loop:
+        start = b.mul(loop.index, INDEX(together))
         rows = []
-        for row in (builder.add(start, INDEX(i)) for i in range(together)):
-            values = [Vector(builder, builder.load(cell(row, column), typ=vector)) for column in range(kind.inputs)]
-            rows.append(apply(kind.matrix, values))
-        target.store(start, rows, masked, kind.accumulate)
+        for row in (b.add(start, INDEX(i)) for i in range(together)):
+            values = [Vector(b, b.load(cell(row, column), typ=vector)) for column in range(inputs)]
+            rows.append(apply(matrix, values))
+        target.store(start, rows, masked, transform.accumulate)

@@ -26,7 +26,6 @@ bias.
 Source: Lavin & Gray 2015, arXiv 1509.09308, sections 4 and 5.
 """
 
-import functools
 import math
 from typing import Any, NamedTuple, TypeAlias
 
@@ -34,23 +33,21 @@ import numpy as np
 from numba import get_num_threads
 from numpy.typing import DTypeLike
 
-from nncore.kernels.conv.cook_toom import POINTS, cook_toom, transpose
+from nncore.kernels.conv.cook_toom import POINTS
 from nncore.kernels.conv.epilogues import BiasReLU, BiasReLUPool
-from nncore.kernels.conv.first_conv import FirstConv, copy_tiles
+from nncore.kernels.conv.first_conv import FirstConv, FirstConvGradient, add_up, write
 from nncore.kernels.conv.passes import (
     STAGGER,
-    BackwardTransforms,
-    ForwardTransforms,
+    Moves,
     Tiling,
     backward_pass,
-    backward_pass_to_first,
     forward_pass,
     transform_kernel,
     transform_sums,
 )
-from nncore.kernels.conv.prologues import PoolBackward, ReLUBackward
-from nncore.kernels.conv.tiles import Transform
-from nncore.kernels.simd.vector import ROWS, VECTOR_BYTES, VECTORS, Constant, as_contiguous, empty
+from nncore.kernels.conv.prologues import PoolBackward, ReLUBackward, describe
+from nncore.kernels.conv.tiles import Transform, gather, scatter
+from nncore.kernels.simd.vector import ROWS, VECTOR_BYTES, VECTORS, as_contiguous, empty
 from nncore.layers.windows import output_size
 from nncore.types import Array, Integers, Mask, Padding, Pair, Shape
 
@@ -81,32 +78,6 @@ class Weights(NamedTuple):
     tile: Tile
     shape: Shape
     matrices: Array
-
-
-class Transforms(NamedTuple):
-    """The six transforms X -> L X L^T of F(m, r)."""
-
-    forward: ForwardTransforms
-    backward: BackwardTransforms
-    kernel_to_weights: Constant
-    sums_to_dkernel: Constant
-
-
-@functools.cache
-def _transforms(tile: Tile) -> Transforms:
-    (a, g, b), m = cook_toom(*tile), tile.m
-    x_to_planes = Constant(Transform(transpose(b), m))  # V = B^T x B
-    planes_to_y = Constant(Transform(transpose(a), m))  # y = A^T M A
-    dy_to_planes = Constant(Transform(a, m))  # dM = A dy A^T
-    planes_to_dx = Constant(Transform(b, m, accumulate=True))  # dx += B dV B^T
-    kernel_to_weights = Constant(Transform(g, 0))  # U = G w G^T
-    sums_to_dkernel = Constant(Transform(transpose(g), 0, accumulate=True))  # dw += G^T dU G
-    return Transforms(
-        ForwardTransforms(x_to_planes, planes_to_y),
-        BackwardTransforms(x_to_planes, dy_to_planes, planes_to_dx),
-        kernel_to_weights,
-        sums_to_dkernel,
-    )
 
 
 def serves(kernel_size: Pair, stride: Pair) -> bool:
@@ -193,7 +164,7 @@ def forward_pool(
     if weights.tile.m % 2:  # windows lie across the borders of tiles
         whole: Array = empty((x.shape[0], *_pooled(y), kernel.shape[3]), x.dtype)
         _forward(x, weights, padding, whole, _pooled(y))
-        copy_tiles(whole, target, whole.shape, x.dtype)
+        write(whole, target, whole.shape)
     else:
         _forward(x, weights, padding, target, _pooled(y))
     return y, winners
@@ -232,31 +203,40 @@ def _forward(x: Images, weights: Weights, padding: Padding, y: Any, size: Pair) 
     shares = (workers, 1) if tiles > 2 * ROWS * workers else (1, workers)
     chunk = _chunk(-(-tiles // shares[0]), tile, channels + matrices.shape[4], x.dtype)
     tiling = Tiling(images, channels, filters, top, left, *grid, *shares, chunk)
-    forward_pass(_transforms(tile).forward, x, matrices, y, tiling)
+    to_planes = gather(Transform("B^T", *tile, step=tile.m), x, x.dtype)
+    from_planes = scatter(Transform("A^T", *tile, step=tile.m), y, x.dtype)
+    forward_pass(*to_planes, *from_planes, matrices, tiling)
 
 
 def _backward(x: Images, kernel: Array, padding: Padding, dy: Any, size: Pair) -> tuple[Any, Array, Array]:
-    tile = best_tile(size, kernel.shape)
-    transforms, ((top, _), (left, _)), (channels, filters) = _transforms(tile), padding, kernel.shape[2:]
+    tile, (channels, filters), ((top, _), (left, _)) = best_tile(size, kernel.shape), kernel.shape[2:], padding
     weights = _matrices(1, tile.n, _blocks(channels, x.dtype), filters, x.dtype)[0]
     _transform_kernel(kernel.swapaxes(2, 3), tile, weights.transpose(2, 3, 0, 1, 4))
-    grid, workers = _grid(size, tile), get_num_threads()
-    chunk = _chunk(-(-x.shape[0] // workers) * math.prod(grid), tile, channels + filters, x.dtype)
-    tiling = Tiling(x.shape[0], channels, filters, top, left, *grid, workers, 1, chunk)
-    blocks = _blocks(filters, x.dtype)
+    grid, workers, blocks = _grid(size, tile), get_num_threads(), _blocks(filters, x.dtype)
     sums = _matrices(workers, tile.n, blocks, -(-channels // ROWS) * ROWS, x.dtype)
     dbias = np.zeros((workers, blocks * sums.shape[5]), x.dtype)
+    chunk = _chunk(-(-x.shape[0] // workers) * math.prod(grid), tile, channels + filters, x.dtype)
+    tiling = Tiling(x.shape[0], channels, filters, top, left, *grid, workers, 1, chunk)
+    x = _source(x, channels)
+    x_to_planes = gather(Transform("B^T", *tile, step=tile.m), x, x.dtype)
+    dy_to_planes = gather(Transform("A", *tile, step=tile.m), dy, x.dtype)
+    planes_to_dx = Transform("B", *tile, step=tile.m, accumulate=True)
     dx: Any
     if isinstance(x, FirstConv):
-        dfirst = np.empty((workers, *x.kernel.shape), x.dtype), np.empty((workers, *x.bias.shape), x.dtype)
-        backward_pass_to_first(transforms.backward, x, dy, weights, dfirst, sums, dbias, tiling)
-        dx = tuple(parts.sum(axis=0)[..., :channels] for parts in dfirst)
+        own, cleared = [FirstConvGradient.of(x) for _ in range(workers)], np.empty((x.shape[0], 0), x.dtype)
+        (code, _), descriptors = scatter(planes_to_dx, own[0], x.dtype), [describe(each)[1] for each in own]
     else:
         dx = empty(x.shape, x.dtype)
-        backward_pass(transforms.backward, _source(x, channels), dy, weights, dx, sums, dbias, tiling)
-    dw = np.empty(kernel.shape, x.dtype)
-    by_channel = sums.transpose(0, 3, 4, 1, 2, 5), dw.transpose(2, 0, 1, 3)
-    transform_sums(transforms.sums_to_dkernel, *by_channel)
+        cleared = dx.reshape(len(dx), math.prod(dx.shape[1:]))
+        code, descriptor = scatter(planes_to_dx, dx, x.dtype)
+        descriptors = [descriptor] * workers
+    moves = Moves(*x_to_planes, *dy_to_planes, code, np.stack(descriptors))
+    backward_pass(moves, cleared, weights, sums, dbias, tiling)
+    if isinstance(x, FirstConv):
+        dx = add_up(own, channels)
+    dw = np.zeros(kernel.shape, x.dtype)
+    code, descriptor = scatter(Transform("G^T", *tile, step=0, accumulate=True), dw.transpose(2, 0, 1, 3), x.dtype)
+    transform_sums(code, sums.transpose(0, 3, 4, 1, 2, 5)[:, :, :channels], descriptor, filters)
     return dx, dw, dbias.sum(axis=0)[:filters]
 
 
@@ -297,4 +277,4 @@ def _matrices(count: int, n: int, blocks: int, rows: int, dtype: DTypeLike) -> A
 def _transform_kernel(kernel: Array, tile: Tile, weights: Array) -> None:
     """kernel: (r, r, C, F), weights: (blocks, C, n, n, filters of a block)."""
     kernel = as_contiguous("kernel", kernel, (tile.r, tile.r, *kernel.shape[2:]), weights.dtype)
-    transform_kernel(_transforms(tile).kernel_to_weights, kernel.transpose(2, 0, 1, 3), weights)
+    transform_kernel(*gather(Transform("G", *tile, step=0), kernel.transpose(2, 0, 1, 3), weights.dtype), weights)

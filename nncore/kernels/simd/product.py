@@ -30,7 +30,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from nncore.kernels.simd.vector import INDEX, ROWS, VECTOR_BYTES, VECTORS, Vector, Window, loop, splat, unpack
+from nncore.kernels.simd.binding import strided, unpack
+from nncore.kernels.simd.vector import INDEX, ROWS, VECTOR_BYTES, VECTORS, Vector, Window, loop, splat
 
 
 def _product(accumulate: bool) -> Any:
@@ -40,7 +41,7 @@ def _product(accumulate: bool) -> Any:
             walk, begin, at = (unpack(context, builder, signature.args[i], arguments[i]) for i in (2, 4, 6))
             kinds, zeros = signature.args, [0] * signature.args[0].ndim
             left, offsets, right, result = (
-                Window(context, builder, kinds[i], arguments[i], index, axes)
+                strided(context, builder, kinds[i], arguments[i]).window(index, axes)
                 for i, index, axes in ((0, zeros, ()), (1, at[:1], (0,)), (3, begin, (0, 1)), (5, at, (0, 1)))
             )
             _emit_block(builder, left, offsets, right, result, walk, accumulate)

@@ -1,6 +1,6 @@
-"""SIMD in Numba: vectors whose arithmetic emits machine instructions.
+"""SIMD: vectors whose arithmetic emits machine instructions.
 
-A `Vector` names a register at the time when Numba compiles a kernel. Python code over Vectors, with its loops and
+A `Vector` names a register at the time when a kernel is compiled. Python code over Vectors, with its loops and
 functions, runs once, at that time, and leaves straight-line LLVM instructions behind: it is what other projects do by
 generating source text. The widest vectors of the machine are used; arrays of float32 and of float64 run the same code,
 the latter with half the lanes.
@@ -8,22 +8,20 @@ the latter with half the lanes.
 Nothing here checks the bounds of an array: a `Window` says whether it lies inside, and masks what does not.
 """
 
-import hashlib
+import ctypes
 import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import types
 from numba.core import cgutils
 from numba.core.registry import cpu_target
-from numba.extending import NativeValue, models, overload_attribute, register_model, typeof_impl, unbox
 from numpy.typing import DTypeLike
 
 from nncore.errors import OptionError, ShapeError
-from nncore.types import Shape
+from nncore.types import Array, Shape
 
 _FEATURES = cpu_target.target_context.codegen().magic_tuple()[2].split(",")
 VECTOR_BYTES = 64 if "+avx512f" in _FEATURES else 32 if "+avx2" in _FEATURES else 16
@@ -32,41 +30,14 @@ ROWS, VECTORS = (8 if REGISTERS == 32 else 6), 2
 """The block of a product that is kept in registers: ROWS * VECTORS sums, one row of vectors, one factor."""
 
 INDEX, LANE, BYTE = ir.IntType(64), ir.IntType(32), ir.IntType(8)
+SCALARS = {
+    np.dtype(np.float32): ir.FloatType(),
+    np.dtype(np.float64): ir.DoubleType(),
+    np.dtype(np.int8): BYTE,
+    np.dtype(np.bool_): BYTE,
+    np.dtype(np.int64): INDEX,
+}
 CONTRACT = ("contract",)  # a product and the sum that takes it may become one instruction
-
-
-class ConstantType(types.Opaque):
-    """The Numba type of a Constant: to compiled code, the value itself is known. Equal values have one type."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-        key = hashlib.sha256(f"{value!r} {VECTOR_BYTES} {REGISTERS}".encode()).hexdigest()
-        super().__init__(f"{type(value).__name__}({key[:16]})")
-
-
-class Constant:
-    """A NamedTuple as an argument of compiled functions. They are compiled for each value, and know its fields."""
-
-    def __init__(self, value: Any) -> None:
-        self.numba_type = ConstantType(value)
-
-
-register_model(ConstantType)(models.OpaqueModel)
-typeof_impl.register(Constant)(lambda constant, context: constant.numba_type)
-unbox(ConstantType)(lambda kind, constant, c: NativeValue(c.context.get_dummy_value()))
-
-
-def expose(name: str) -> None:
-    """Let compiled functions read an integer field of Constants."""
-
-    @overload_attribute(ConstantType, name)
-    def field(constant: ConstantType) -> Callable[[ConstantType], int]:
-        number: int = getattr(constant.value, name)
-
-        def known(constant: ConstantType) -> int:
-            return number
-
-        return known
 
 
 def as_contiguous(name: str, array: Any, shape: Shape, dtype: DTypeLike) -> Any:
@@ -81,11 +52,19 @@ def as_contiguous(name: str, array: Any, shape: Shape, dtype: DTypeLike) -> Any:
     return np.ascontiguousarray(array, dtype)
 
 
+def address(array: Array) -> int:
+    """Where the first element lies. The short way takes a third of the time, but no empty array and no read-only one."""
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+    except (TypeError, ValueError):
+        return array.ctypes.data
+
+
 def empty(shape: Shape, dtype: DTypeLike) -> Any:
     """An array that begins a line of the cache: vectors that lie across two lines take twice as long to load."""
     dtype = np.dtype(dtype)
     memory = np.empty(math.prod(shape) * dtype.itemsize + VECTOR_BYTES, np.uint8)
-    return np.ndarray(shape, dtype, memory, -memory.ctypes.data % VECTOR_BYTES)
+    return np.ndarray(shape, dtype, memory, -address(memory) % VECTOR_BYTES)
 
 
 class Vector:
@@ -134,10 +113,18 @@ def splat(builder: ir.IRBuilder, scalar: ir.Value, lanes: int) -> Vector:
     return Vector(builder, builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(LANE, lanes), [0] * lanes)))
 
 
-def unpack(context: Any, builder: ir.IRBuilder, kind: Any, value: ir.Value) -> list[ir.Value]:
-    """The integers of a tuple, all as 64-bit numbers."""
-    values = cgutils.unpack_tuple(builder, value, len(kind))
-    return [context.cast(builder, each, of, types.intp) for each, of in zip(values, kind, strict=True)]
+class Strided(NamedTuple):
+    """An array in memory, as code that is being compiled knows it: values that are there when it runs."""
+
+    builder: ir.IRBuilder
+    dtype: np.dtype[Any]  # one of SCALARS
+    data: ir.Value  # the address of the first element, a 64-bit number
+    shape: Sequence[ir.Value]
+    strides: Sequence[ir.Value]  # in bytes
+
+    def window(self, index: Sequence[Any], axes: Sequence[int]) -> "Window":
+        """The array from array[index] on."""
+        return Window(self, index, axes)
 
 
 class Window:
@@ -147,20 +134,14 @@ class Window:
     index may be Python integers or LLVM values.
     """
 
-    def __init__(
-        self, context: Any, builder: ir.IRBuilder, kind: types.Array, array: ir.Value, index: Any, axes: Sequence[int]
-    ) -> None:
-        self.builder, self.axes = builder, axes
-        view = context.make_array(kind)(context, builder, array)
-        self.shape = cgutils.unpack_tuple(builder, view.shape, kind.ndim)
-        self.strides = list(cgutils.unpack_tuple(builder, view.strides, kind.ndim))
+    def __init__(self, array: Strided, index: Sequence[Any], axes: Sequence[int]) -> None:
+        self.builder, self.shape, self.axes = array.builder, array.shape, axes
+        self.scalar, self.bytes = SCALARS[array.dtype], array.dtype.itemsize
         self.index = [INDEX(at) if isinstance(at, int) else at for at in index]
-        self.scalar = context.get_data_type(kind.dtype)
-        self.bytes = context.get_abi_sizeof(self.scalar)
-        self.strides[-1] = INDEX(self.bytes)  # the last axis is contiguous; so the compiler knows it
-        self.origin = builder.ptrtoint(view.data, INDEX)
+        self.strides = [*array.strides[:-1], INDEX(self.bytes)]  # the last axis is contiguous; so the compiler knows it
+        self.origin = array.data
         for at, stride in zip(self.index, self.strides, strict=True):
-            self.origin = builder.add(self.origin, builder.mul(at, stride))
+            self.origin = self.builder.add(self.origin, self.builder.mul(at, stride))
 
     def pointer(self, steps: Sequence[Any], kind: ir.Type) -> ir.Value:
         """Where the vector begins that is `steps` away."""
