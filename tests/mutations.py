@@ -144,13 +144,19 @@ TABLE = {
     ],
     ("kernels/conv/winograd.py",): [
         ("backward: channels not swapped", "kernel.swapaxes(2, 3)", "kernel"),
-        ("the input's transform for dy", "Constant(Transform(a, m))", "Constant(Transform(transpose(b)[:m], m))"),
-        ("tiles of dx overwrite each other", "Transform(b, m, accumulate=True)", "Transform(b, m)"),
+        ("the input's transform for dy", 'Transform("A", *tile', 'Transform("B^T", *tile'),
+        ("tiles of dx overwrite each other", '"B", *tile, step=tile.m, accumulate=True', '"B", *tile, step=tile.m'),
         ("padding forgotten in backward", "filters, top, left, *grid, workers, 1", "filters, 0, 0, *grid, workers, 1"),
+    ],
+    ("kernels/conv/tiles.py",): [
+        ("images not counted", "[b.add(image, wraps), row, column]", "[image, row, column]"),
+        ("rows not counted", "_next(b, row, wraps, grid[0])", "_next(b, row, INDEX(0), grid[0])"),
+        ("planes by the images' channels", "b.sub(channel, start)", "channel"),
+        ("what is there overwritten", "masked, transform.accumulate)", "masked, False)"),
     ],
     ("kernels/conv/passes.py",): [
         ("a chunk's sums lost", "multiply_add(left, columns", "multiply(left, columns"),
-        ("dx not cleared", "dx[mine[0] : mine[1]] = 0", "pass"),
+        ("dx not cleared", "cleared[mine[0] : mine[1]] = 0", "pass"),
     ],
     ("kernels/conv/prologues.py",): [
         ("ReLU passes all gradients", 'dy.where(y.compare(">", y.full(0)), dy.full(0))', "dy"),
@@ -162,11 +168,11 @@ TABLE = {
     ],
     ("kernels/conv/first_conv.py",): [
         ("ReLU passes all gradients", "relu_backward(gradient, value)", "gradient"),
-        ("the first tap for all", "self.taps.pointer([tap], INDEX)", "self.taps.pointer([0], INDEX)"),
-        ("dkernel overwritten", "(total + sum(others, start=first))", "sum(others, start=first)"),
+        ("the first tap for all", "INDEX(k * x.bytes)", "INDEX(0)"),
+        ("dkernel overwritten", "self.dkernel.load((tap,), lanes) + sum(", "sum("),
         ("dbias overwritten", "start=self.dbias.load((), lanes)", "start=dy[0].full(0)"),
         ("zeros outside of y forgotten", "strict=True)] if masked else vectors", "strict=True)] if False else vectors"),
-        ("only the last worker's gradients count", "dkernel.sum(axis=0)[:, :filters]", "dkernel[-1][:, :filters]"),
+        ("only the last worker's gradients count", "sum(each.dkernel for each in own)", "own[-1].dkernel"),
         (
             "scale forgotten",
             "PoolBackward(dy, winners, conv.dtype.type(scale))",
@@ -270,7 +276,7 @@ TABLE = {
 
 SOURCE = ("activation", "adam", "batchnorm", "pooling", "conv/columns")  # kernels that are loops, run as Python
 COMPILED = ("conv/direct", "conv/first_conv", "conv/im2col", "conv/passes", "conv/prologues", "conv/epilogues", "dense")
-COMPILED += ("conv/winograd",)
+COMPILED += ("conv/winograd", "conv/tiles")
 
 
 class Mutation(NamedTuple):

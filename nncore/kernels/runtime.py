@@ -23,6 +23,8 @@ import platformdirs
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 PACKAGE = Path(__file__).parent
+_COMPILED: list[Any] = []  # what has an address: if it were collected, so would be the code
+_SETTING = threading.Lock()  # held while numba.config.CACHE_DIR is another than the user's
 CONTRACT = {"contract"}  # a product and the sum that takes it may become one instruction, with one rounding
 
 
@@ -56,14 +58,9 @@ def compiled_address(function: Callable[..., None]) -> int:
     """
     numbers = [numba.types.intp] * function.__code__.co_argcount
     with _kept_in_cache() as kept:
-        compiled = numba.cfunc(numba.types.void(*numbers), cache=kept, error_model="numpy")(function)
+        compiled: Any = numba.cfunc(numba.types.void(*numbers), cache=kept, error_model="numpy")(function)
     _COMPILED.append(compiled)
-    address: int = compiled.address
-    return address
-
-
-_COMPILED: list[Any] = []
-_SETTING = threading.Lock()
+    return int(compiled.address)
 
 
 @contextmanager

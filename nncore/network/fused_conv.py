@@ -85,6 +85,7 @@ class FusedConv(FusedStep):
         x, algorithm, result, scale = self.recall()
         conv, kernel, padding = self.conv, self.conv.parameters["kernel"], self.padding
         dx: Any = None
+        dbias: Array | None
         if self.in_tiles:
             if self.pool:
                 dkernel, dbias = first_conv.backward_pool(x, result, dy, scale)
@@ -95,7 +96,10 @@ class FusedConv(FusedStep):
         elif self.relu and algorithm == "winograd":
             dx, dkernel, dbias = winograd.backward_relu(x, kernel, result, dy, padding)
         else:
-            dy, dbias = activation.bias_relu_backward(dy, result) if self.relu else (dy, dy.sum(axis=(0, 1, 2)))
+            if self.relu:
+                dy, dbias = activation.bias_relu_backward(dy, result)
+            else:
+                dbias = dy.sum(axis=(0, 1, 2)) if conv.use_bias else None
             if self.place.begins and algorithm != "im2col":
                 dkernel = direct.kernel_gradient(x, kernel, dy, conv.stride, padding)
             else:

@@ -36,10 +36,11 @@ class FusedStep(Layer):
         return " + ".join(layer.describe() for layer in self.layers)
 
 
-def keep_gradients(layer: Any, dkernel: Array, dbias: Array) -> None:
+def keep_gradients(layer: Any, dkernel: Array, dbias: Array | None) -> None:
     """Leave the gradients of a convolution or a dense layer with it."""
     layer.gradients["kernel"] = dkernel.reshape(layer.parameters["kernel"].shape)
     if layer.use_bias:
+        assert dbias is not None
         layer.gradients["bias"] = dbias
 
 

@@ -7,8 +7,7 @@ more. Nobody needs the gradient of the pictures. Those of kernel and bias are su
 is the epilogue to which each tile of dy adds its part while it is in registers.
 """
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,16 +17,14 @@ from numba import get_num_threads
 from nncore.kernels.conv.direct import pad
 from nncore.kernels.conv.epilogues import BiasReLUPool, relu
 from nncore.kernels.conv.passes import copy_tiles
-from nncore.kernels.conv.prologues import Corner, PoolBackward, describe, relu_backward
+from nncore.kernels.conv.prologues import Corner, Fixed, PoolBackward, describe, relu_backward
 from nncore.kernels.conv.tiles import Transform, copy
 from nncore.kernels.simd.vector import (
     INDEX,
     VECTOR_BYTES,
     Vector,
-    Window,
     as_contiguous,
     empty,
-    loop,
     splat,
 )
 from nncore.layers.windows import output_size
@@ -35,6 +32,7 @@ from nncore.types import Array, Integers, Mask, Padding, Pair, Shape
 
 TILE_SIZE = 4
 TILE = Transform("I", TILE_SIZE, 1, TILE_SIZE)  # a tile on its way from a prologue to an epilogue
+GAP_BYTES = 256  # the processor fetches lines of 64 bytes in pairs, and the next ones ahead
 OVERHANG = 8
 """Zeros after the last row and column: by so many pixels the largest tile, of 8 x 8, may reach beyond an image."""
 
@@ -43,7 +41,8 @@ class FirstConv(NamedTuple):
     """Reads y = ReLU(x * kernel + bias), images (N, height, width, F).
 
     x: (N, H, W, C) with zeros around, kernel: (taps, F), bias: (F,), with F a multiple of the vectors' length.
-    taps: for each tap, how many numbers of x lie between it and the first number of the window. height, width: of y.
+    kernel_height, row_taps: how many rows a window has, and how many numbers each has (`Fixed`).
+    height, width: of y.
     above, left: in x, the row and column where the window of the pixel y[0, 0] begins. Once opened, they are in y, the
     row and column where the tile begins.
     """
@@ -51,7 +50,8 @@ class FirstConv(NamedTuple):
     x: Any
     kernel: Any
     bias: Any
-    taps: Any
+    kernel_height: Any
+    row_taps: Any
     height: Any
     width: Any
     above: Any
@@ -68,8 +68,8 @@ class FirstConv(NamedTuple):
     def open(self, at: Corner) -> "FirstConv":
         (n, i, j, c), b = at, self.x.builder
         x = self.x.window([n, b.add(i, self.above), b.add(j, self.left), 0], (1, 2))
-        kernel, bias, taps = self.kernel.window([0, c], (0,)), self.bias.window([c], ()), self.taps.window([0], (0,))
-        return FirstConv(x, kernel, bias, taps, self.height, self.width, i, j)
+        kernel, bias = self.kernel.window([0, c], (0,)), self.bias.window([c], ())
+        return FirstConv(x, kernel, bias, *self[3:7], i, j)
 
     def contains(self, size: int, lanes: int) -> ir.Value:
         b, inside = self.x.builder, ir.IntType(1)(1)
@@ -79,49 +79,30 @@ class FirstConv(NamedTuple):
         return inside
 
     def load(self, pixels: Sequence[Any], lanes: int, masked: bool) -> list[Vector]:
-        b = self.x.builder
-
-        def add(weights: Vector, inputs: list[Vector], sums: Sequence[ir.Value]) -> list[ir.Value]:
-            return [(Vector(b, total) + x * weights).value for total, x in zip(sums, inputs, strict=True)]
-
-        totals = self.each_tap(pixels, [self.bias.load((), lanes).value] * len(pixels), self.kernel, lanes, add)
-        vectors = [relu(Vector(b, total)) for total in totals]
+        pixels = [[INDEX(step) if isinstance(step, int) else step for step in pixel] for pixel in pixels]
+        sums = [self.bias.load((), lanes)] * len(pixels)
+        for tap, numbers in self.taps(pixels, lanes):
+            weights = self.kernel.load((tap,), lanes)
+            sums = [total + number * weights for total, number in zip(sums, numbers, strict=True)]
+        vectors = [relu(total) for total in sums]
         return [self._inside(v, pixel) for v, pixel in zip(vectors, pixels, strict=True)] if masked else vectors
 
     def _inside(self, vector: Vector, pixel: Any) -> Vector:
         """Zero outside of y."""
-        b = self.x.builder
+        b, zero = self.x.builder, vector.full(0)
         for start, step, length in zip((self.above, self.left), pixel, (self.height, self.width), strict=True):
-            at = b.add(start, INDEX(step) if isinstance(step, int) else step)
-            vector = Vector(b, b.select(b.icmp_unsigned("<", at, length), vector.value, vector.full(0).value))
+            vector = vector.where(b.icmp_unsigned("<", b.add(start, step), length), zero)
         return vector
 
-    def each_tap(
-        self,
-        pixels: Sequence[Any],
-        carried: Sequence[ir.Value],
-        weights: Window,
-        lanes: int,
-        body: Callable[[Vector, list[Vector], Sequence[ir.Value]], Sequence[ir.Value]],
-        store: bool = False,
-    ) -> list[ir.Value]:
-        """Emit a loop over the taps: carried = body(the tap's weights, what it meets in x for each pixel, carried).
-
-        With `store`, the first that the body returns are the tap's new weights.
-        """
+    def taps(self, pixels: Sequence[Any], lanes: int) -> Iterator[tuple[int, list[Vector]]]:
+        """Each tap, and for each pixel the number of x that it meets, in all lanes. The code is a straight line."""
         b, x = self.x.builder, self.x
-        starts = [b.ptrtoint(x.pointer(pixel, x.scalar), INDEX) for pixel in pixels]
-
-        def each(tap: ir.Value, *carried: ir.Value) -> list[ir.Value]:
-            step = b.mul(b.load(self.taps.pointer([tap], INDEX), typ=INDEX), INDEX(x.bytes))
-            pointers = [b.inttoptr(b.add(start, step), x.scalar.as_pointer()) for start in starts]
-            inputs = [splat(b, b.load(pointer, align=x.bytes, typ=x.scalar), lanes) for pointer in pointers]
-            results = list(body(weights.load([tap], lanes), inputs, carried))
-            if store:
-                weights.store([tap], Vector(b, results.pop(0)))
-            return results
-
-        return loop(b, self.kernel.shape[0], carried, each)
+        for ky in range(self.kernel_height):
+            starts = [b.ptrtoint(x.pointer((b.add(row, INDEX(ky)), column), x.scalar), INDEX) for row, column in pixels]
+            for k in range(self.row_taps):
+                pointers = [b.inttoptr(b.add(start, INDEX(k * x.bytes)), x.scalar.as_pointer()) for start in starts]
+                numbers = [b.load(pointer, align=x.bytes, typ=x.scalar) for pointer in pointers]
+                yield ky * self.row_taps + k, [splat(b, number, lanes) for number in numbers]
 
 
 class FirstConvGradient(NamedTuple):
@@ -133,10 +114,12 @@ class FirstConvGradient(NamedTuple):
 
     @classmethod
     def of(cls, conv: FirstConv) -> "FirstConvGradient":
-        """Zeros, in memory that no other worker writes next to: two that did would wait for each other all the time."""
-        dkernel, dbias = (empty(array.shape, array.dtype) for array in (conv.kernel, conv.bias))
-        dkernel[...], dbias[...] = 0, 0
-        return cls(conv, dkernel, dbias)
+        """Zeros, with a gap before and after: workers that wrote to neighbouring lines would wait for each other."""
+        taps, filters = conv.kernel.shape
+        gap = -(-GAP_BYTES // (filters * conv.dtype.itemsize))
+        sums = empty((gap + taps + 1 + gap, filters), conv.dtype)
+        sums[...] = 0
+        return cls(conv, sums[gap : gap + taps], sums[gap + taps])
 
     def open(self, at: Corner) -> "FirstConvGradient":
         dkernel, dbias = self.dkernel.window([0, at[3]], (0,)), self.dbias.window(at[3:], ())
@@ -147,16 +130,14 @@ class FirstConvGradient(NamedTuple):
 
     def store(self, row: ir.Value, rows: Sequence[Sequence[Vector]], masked: bool, accumulate: bool) -> None:
         lanes = rows[0][0].lanes
-        pixels = [(row, column) for column in range(len(rows[0]))]
+        pixels = [(row, INDEX(column)) for column in range(len(rows[0]))]
         y = self.conv.load(pixels, lanes, masked)
         dy = [relu_backward(gradient, value) for gradient, value in zip(rows[0], y, strict=True)]
         self.dbias.store((), sum(dy, start=self.dbias.load((), lanes)))
-
-        def add(total: Vector, inputs: list[Vector], _: Sequence[ir.Value]) -> list[ir.Value]:
-            first, *others = (gradient * x for gradient, x in zip(dy, inputs, strict=True))
-            return [(total + sum(others, start=first)).value]  # in this order, no product waits for the total
-
-        self.conv.each_tap(pixels, [], self.dkernel, lanes, add, store=True)
+        for tap, numbers in self.conv.taps(pixels, lanes):
+            first, *others = (gradient * number for gradient, number in zip(dy, numbers, strict=True))
+            total = self.dkernel.load((tap,), lanes) + sum(others, start=first)  # no product waits for what is loaded
+            self.dkernel.store((tap,), total)
 
 
 def first_conv(x: Array, kernel: Array, bias: Array, padding: Padding, following: Padding) -> FirstConv:
@@ -170,18 +151,11 @@ def first_conv(x: Array, kernel: Array, bias: Array, padding: Padding, following
     (above, below), (left, right) = ((before, after + OVERHANG) for before, after in following)
     (top, bottom), (first, last) = padding
     x = pad(x, ((top + above, bottom + below), (first + left, last + right)))
-    taps = _taps(kh, kw * channels, x.shape[2] * channels)
-    kernel = as_contiguous("kernel", kernel, kernel.shape, x.dtype).reshape(len(taps), filters)
+    kernel = as_contiguous("kernel", kernel, kernel.shape, x.dtype).reshape(-1, filters)
     bias, missing = as_contiguous("bias", bias, (filters,), x.dtype), -filters % (VECTOR_BYTES // x.itemsize)
     if missing:
         kernel, bias = np.pad(kernel, ((0, 0), (0, missing))), np.pad(bias, (0, missing))
-    return FirstConv(x, kernel, bias, taps, *size, above, left)
-
-
-@functools.cache
-def _taps(rows: int, numbers: int, step: int) -> Integers:
-    """How many numbers lie between the first of a window and each one: so many in every row, `step` from row to row."""
-    return np.add.outer(np.arange(rows) * step, np.arange(numbers)).ravel()
+    return FirstConv(x, kernel, bias, Fixed(kh), Fixed(kw * channels), *size, above, left)
 
 
 def forward(conv: FirstConv, filters: int) -> Array:
@@ -217,8 +191,8 @@ def backward_pool(conv: FirstConv, winners: Integers, dy: Array, scale: float = 
 
 def _gradients(conv: FirstConv, dy: Any, filters: int) -> tuple[Array, Array]:
     own = [FirstConvGradient.of(conv) for _ in range(get_num_threads())]
-    code, source, _ = copy(TILE, dy, own[0])
-    targets = np.stack([describe(gradient)[1] for gradient in own])
+    code, source, first = copy(TILE, dy, own[0])
+    targets = np.array([first, *(describe(gradient)[1] for gradient in own[1:])])
     copy_tiles(code, source, targets, len(conv.x), _grid(conv.height, conv.width), filters)
     return add_up(own, filters)
 

@@ -135,10 +135,10 @@ def forward_pass(gather: int, x: Integers, scatter: int, y: Integers, weights: A
 def backward_pass(moves: Any, cleared: Array, weights: Array, sums: Array, dbias: Array, tiling: Any) -> None:
     """From x and dy: dx, and for each worker its part of dkernel and of dbias.
 
-    moves: Moves. cleared: (N, numbers of an image), dx or nothing of it, to be filled with zeros. weights: (n, n, blocks
-    of channels, F, channels of a block), from the kernel with channels and filters swapped. sums: (workers, n, n, blocks
-    of filters, C rounded up to ROWS, filters of a block), to be filled with V^T dM. dbias: zeros (workers, filters of all
-    blocks). tiling: Tiling.
+    moves: Moves. cleared: (N, numbers of an image), dx itself, to be filled with zeros before it is added to; no
+    numbers where something else is. weights: (n, n, blocks of channels, F, channels of a block), from the kernel with
+    channels and filters swapped. sums: (workers, n, n, blocks of filters, C rounded up to ROWS, filters of a block),
+    to be filled with V^T dM. dbias: zeros (workers, filters of all blocks). tiling: Tiling.
     """
     for each in prange(len(sums)):
         w: Any = int64(each)

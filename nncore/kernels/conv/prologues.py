@@ -5,11 +5,11 @@ then the convolution would read it back. In a prologue this happens to each tile
 NamedTuple of the arrays that it needs, the first of them of the type computed in. It stands in for images (N, H, W, C)
 as an argument of a compiled function.
 
-When code is compiled for a kind of prologue, it knows the arrays by their descriptor alone: numbers that say where they
-lie in memory. `describe` writes them down; `described` makes a prologue again, of arrays whose places are known when the
-code runs. Then `open` points it at a tile, `load` emits the instructions that compute the tile's numbers at some pixels,
-a vector of channels each, and `contains` emits a test whether the tile lies inside the images, so that no lane need be
-masked.
+Code is compiled for a kind of prologue, and knows its arrays by their descriptor alone: numbers that say where they
+lie in memory. `describe` writes these down; `described` makes a prologue again, of arrays whose places become known
+when the code runs. Then `open` points it at a tile. `load` emits the instructions that compute the tile's numbers at
+some pixels, a vector of channels each. `contains` emits a test whether the tile lies inside the images: then no lane
+is masked.
 """
 
 import itertools
@@ -27,10 +27,15 @@ Corner: TypeAlias = list[ir.Value]  # (n, i, j, c): the image, and the row, colu
 
 
 Kind: TypeAlias = Any
-"""What compiled code knows of images, a prologue or an epilogue: the class, and of each field (dtype, number of axes) for
-an array, the dtype of a number, None for what is missing, or the kind of what consists of fields itself."""
+"""What compiled code knows of images, a prologue or an epilogue: the class, and of each field (dtype, number of axes)
+for an array, the dtype of a number, the number itself where it is Fixed, None for what is missing, or the kind of what
+consists of fields itself."""
 
 INT64 = np.dtype(np.int64)
+
+
+class Fixed(int):
+    """A number that is part of the kind: code is compiled for this one."""
 
 
 def describe(images: Any) -> tuple[Kind, Integers]:
@@ -58,8 +63,8 @@ def _describe(fields: Any, numbers: list[int]) -> Kind:
         elif isinstance(field, np.floating):
             numbers.append(int(field.view(f"i{field.itemsize}")))
             kinds.append(field.dtype)
-        elif field is None:
-            kinds.append(None)
+        elif field is None or isinstance(field, Fixed):
+            kinds.append(field)
         else:
             numbers.append(field)
             kinds.append(INT64)
@@ -67,9 +72,9 @@ def _describe(fields: Any, numbers: list[int]) -> Kind:
 
 
 def described(builder: ir.IRBuilder, kind: Kind, numbers: Iterator[ir.Value]) -> Any:
-    """The images, the prologue or the epilogue of that kind, from the numbers of its descriptor: arrays are `Strided`."""
-    if kind is None:
-        return None
+    """Images, a prologue or an epilogue of that kind, from the numbers of its descriptor. Its arrays are `Strided`."""
+    if kind is None or isinstance(kind, int):
+        return kind
     if isinstance(kind, np.dtype):
         bits = builder.trunc(next(numbers), ir.IntType(8 * kind.itemsize)) if kind.itemsize < 8 else next(numbers)
         return bits if kind == INT64 else builder.bitcast(bits, SCALARS[kind])

@@ -32,7 +32,7 @@ from nncore.kernels.conv.epilogues import BiasReLUPool
 from nncore.kernels.conv.prologues import Kind, Plain, describe, described
 from nncore.kernels.runtime import compiled_address
 from nncore.kernels.simd.binding import Constant, strided, unpack
-from nncore.kernels.simd.vector import INDEX, VECTOR_BYTES, Vector
+from nncore.kernels.simd.vector import INDEX, VECTOR_BYTES, Vector, loop
 from nncore.types import Integers
 
 
@@ -101,9 +101,9 @@ def _code(move: Move) -> int:
 def _move(typing: Any, code: Any, source: Any, target: Any, tiles: Any, grid: Any, origin: Any, channels: Any) -> Any:
     """Call a move's code, in a kernel: move the tiles from tiles[0] up to tiles[1] of a batch.
 
-    source, target: the images' descriptor (int64), and the planes (tiles[1] - tiles[0], n, n, C) or a second descriptor.
-    grid: rows and columns of tiles in an image; the first tile of an image begins at -origin. channels: from, up to; the
-    first of them is channel 0 of the planes.
+    source, target: the images' descriptor (int64), and the planes (tiles[1] - tiles[0], n, n, C) or another
+    descriptor. grid: rows and columns of tiles in an image, whose first tile begins at -origin. channels: from which
+    up to which; the first of them is channel 0 of the planes.
     """
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
@@ -156,19 +156,32 @@ def _emit(b: ir.IRBuilder, move: Move, ends: Any, tiles: Any, grid: Any, origin:
         described(b, kind, _numbers(b, address)) for kind, address in zip((move.source, move.target), ends, strict=True)
     )
     lanes = VECTOR_BYTES // source[0].dtype.itemsize
-    with cgutils.for_range_slice(b, tiles[0], tiles[1], INDEX(1), intp=INDEX) as (tile, _):
-        within = b.urem(tile, b.mul(*grid))
-        place = b.udiv(within, grid[1]), b.urem(within, grid[1])
-        i, j = (b.sub(b.mul(at, INDEX(transform.step)), before) for at, before in zip(place, origin, strict=True))
-        image = b.udiv(tile, b.mul(*grid))
+    ahead = move.planes == "target" and isinstance(source, Plain)
+
+    def each_tile(t: ir.Value, image: ir.Value, row: ir.Value, column: ir.Value) -> list[ir.Value]:
+        i, j = (
+            b.sub(b.mul(at, INDEX(transform.step)), before) for at, before in zip((row, column), origin, strict=True)
+        )
         with cgutils.for_range_slice(b, start, end, INDEX(lanes), intp=INDEX) as (channel, _):
-            in_images = [image, i, j, channel]
-            in_planes = [b.sub(tile, tiles[0]), INDEX(0), INDEX(0), b.sub(channel, start)]
-            opened = [
-                images.open(in_planes if move.planes == end else in_images)
-                for end, images in (("source", source), ("target", target))
-            ]
-            _emit_tile(b, transform, *opened, lanes, ahead=move.planes == "target" and isinstance(source, Plain))
+            in_images, in_planes = [image, i, j, channel], [t, INDEX(0), INDEX(0), b.sub(channel, start)]
+            read = source.open(in_planes if move.planes == "source" else in_images)
+            written = target.open(in_planes if move.planes == "target" else in_images)
+            _emit_tile(b, transform, read, written, lanes, ahead)
+        column, wraps = _next(b, column, INDEX(1), grid[1])
+        row, wraps = _next(b, row, wraps, grid[0])
+        return [b.add(image, wraps), row, column]
+
+    within = b.urem(tiles[0], b.mul(*grid))
+    first = b.udiv(tiles[0], b.mul(*grid)), b.udiv(within, grid[1]), b.urem(within, grid[1])
+    with b.if_then(b.icmp_signed("<", *tiles)):
+        loop(b, b.sub(tiles[1], tiles[0]), first, each_tile)
+
+
+def _next(b: ir.IRBuilder, number: ir.Value, step: ir.Value, end: ir.Value) -> tuple[ir.Value, ir.Value]:
+    """The number + step (0 or 1), but 0 where that is the end, and whether it is (0 or 1): faster than to divide."""
+    number = b.add(number, step)
+    ends = b.icmp_signed("==", number, end)
+    return b.select(ends, INDEX(0), number), b.zext(ends, INDEX)
 
 
 def _numbers(b: ir.IRBuilder, address: ir.Value) -> Any:
@@ -205,16 +218,16 @@ def _emit_product(
         row, column = (INDEX(x) if isinstance(x, int) else x for x in (row, column))
         return cgutils.gep_inbounds(b, between, INDEX(0), b.add(b.mul(row, INDEX(inputs)), column))
 
-    with cgutils.for_range(b, INDEX(inputs)) as loop:
-        column = loop.index
+    with cgutils.for_range(b, INDEX(inputs)) as columns:
+        column = columns.index
         for row in range(inputs if ahead else 0):
             first.prefetch((row, b.add(column, INDEX(transform.step))))
         values = source.load([(row, column) for row in range(inputs)], lanes, masked)
         for row, value in enumerate(apply(matrix, values)):
             b.store(value.value, cell(row, column))
     together = 2 if isinstance(target, BiasReLUPool) else 1
-    with cgutils.for_range(b, INDEX(outputs // together)) as loop:
-        start = b.mul(loop.index, INDEX(together))
+    with cgutils.for_range(b, INDEX(outputs // together)) as steps:
+        start = b.mul(steps.index, INDEX(together))
         rows = []
         for row in (b.add(start, INDEX(i)) for i in range(together)):
             values = [Vector(b, b.load(cell(row, column), typ=vector)) for column in range(inputs)]

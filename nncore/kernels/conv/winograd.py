@@ -224,13 +224,14 @@ def _backward(x: Images, kernel: Array, padding: Padding, dy: Any, size: Pair) -
     dx: Any
     if isinstance(x, FirstConv):
         own, cleared = [FirstConvGradient.of(x) for _ in range(workers)], np.empty((x.shape[0], 0), x.dtype)
-        (code, _), descriptors = scatter(planes_to_dx, own[0], x.dtype), [describe(each)[1] for each in own]
+        code, descriptor = scatter(planes_to_dx, own[0], x.dtype)
+        descriptors = [descriptor, *(describe(each)[1] for each in own[1:])]
     else:
         dx = empty(x.shape, x.dtype)
         cleared = dx.reshape(len(dx), math.prod(dx.shape[1:]))
         code, descriptor = scatter(planes_to_dx, dx, x.dtype)
         descriptors = [descriptor] * workers
-    moves = Moves(*x_to_planes, *dy_to_planes, code, np.stack(descriptors))
+    moves = Moves(*x_to_planes, *dy_to_planes, code, np.array(descriptors))
     backward_pass(moves, cleared, weights, sums, dbias, tiling)
     if isinstance(x, FirstConv):
         dx = add_up(own, channels)

@@ -21,7 +21,7 @@ from numba.core.registry import cpu_target
 from numpy.typing import DTypeLike
 
 from nncore.errors import OptionError, ShapeError
-from nncore.types import Array, Shape
+from nncore.types import Shape
 
 _FEATURES = cpu_target.target_context.codegen().magic_tuple()[2].split(",")
 VECTOR_BYTES = 64 if "+avx512f" in _FEATURES else 32 if "+avx2" in _FEATURES else 16
@@ -52,12 +52,12 @@ def as_contiguous(name: str, array: Any, shape: Shape, dtype: DTypeLike) -> Any:
     return np.ascontiguousarray(array, dtype)
 
 
-def address(array: Array) -> int:
-    """Where the first element lies. The short way takes a third of the time, but no empty array and no read-only one."""
+def address(array: Any) -> int:
+    """Where the first element lies. The short way takes a third of the time, but not for empty or read-only arrays."""
     try:
         return ctypes.addressof(ctypes.c_char.from_buffer(array))
     except (TypeError, ValueError):
-        return array.ctypes.data
+        return int(array.ctypes.data)
 
 
 def empty(shape: Shape, dtype: DTypeLike) -> Any:
