@@ -57,7 +57,7 @@ $(STAMPS): .venv/installed-%: .venv/made setup.cfg constraints.txt pyproject.tom
 	@touch $@
 
 # So that the demo's first answer does not wait for Numba.
-.venv/compiled: .venv/installed-demo $(wildcard nncore/kernels/*.py)
+.venv/compiled: .venv/installed-demo $(wildcard nncore/kernels/*.py nncore/kernels/*/*.py)
 	@$(IN_VENV) -m nncore warmup weights/recogniser.npz
 	@touch $@
 
