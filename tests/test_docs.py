@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from benchmarks.studies.recognition import PENS, PREPARATIONS
+from nncore import kernels
 from nncore.training.options import parse
 
 ROOT = Path(__file__).parents[1]
@@ -16,11 +17,13 @@ BOOK = sorted((ROOT / "docs" / "book").glob("*.md"))
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_examples_print_what_the_page_says(page: Path) -> None:
+    if page.name == "speed.md" and not kernels.available():
+        pytest.skip("compiles its examples")
     assert doctest.testfile(str(page), module_relative=False).failed == 0
 
 
 def test_the_chapter_on_speed_has_examples() -> None:
-    assert doctest.testfile(str(ROOT / "docs" / "speed.md"), module_relative=False).attempted > 10
+    assert len(doctest.DocTestParser().get_examples((ROOT / "docs" / "speed.md").read_text())) > 10
 
 
 @pytest.mark.parametrize("page", [*PAGES, *BOOK], ids=lambda page: page.name)

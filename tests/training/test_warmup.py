@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 
+from nncore import kernels
 from nncore.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
 from nncore.network.sequential import Sequential
 from nncore.optimizers import Adam
 from nncore.training import warmup
 from nncore.training.warmup import warm_up
+
+pytestmark = pytest.mark.skipif(not kernels.available(), reason="without Numba, nothing is compiled ahead")
 
 
 @pytest.fixture

@@ -1,7 +1,11 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("numba")
+from nncore import kernels
+
+if not kernels.available():
+    pytest.skip("needs Numba", allow_module_level=True)
+
 from benchmarks.studies import peak
 
 
