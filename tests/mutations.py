@@ -9,7 +9,7 @@ unnoticed, and 2 if one cannot be tried: its text is no longer in the source, fo
 
 Layers, losses and optimizers are broken with Numba switched off: the gradient check then checks them as they are
 written. The fused steps are broken with Numba, and checked as they train. Kernels have tests alone: loops run as the
-Python that they are, and what consists of SIMD instructions is compiled, which takes up to a minute each.
+Python that they are, and what consists of SIMD instructions is compiled, which takes some seconds each.
 """
 
 import argparse

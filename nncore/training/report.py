@@ -68,7 +68,7 @@ def begin(progress: Progress, network: Sequential, optimizer: ExponentialMovingA
     if optimizer.steps:
         print(f"going on in epoch {progress.epoch + 1}/{options.epochs}, after {progress.images:,} of its images")
     elif kernels.available():
-        print("the first run compiles its kernels, which takes up to a minute; later ones find them", flush=True)
+        print("the first run compiles its kernels, which takes half a minute or so; later ones find them", flush=True)
     else:
         print(NO_NUMBA, flush=True)
     if kernels.available():
