@@ -180,9 +180,9 @@ TABLE = {
         ),
     ],
     ("kernels/dense.py",): [
-        ("only the last rows of the right matrix count", "multiply_add(a[:, first:]", "multiply(a[:, first:]"),
+        ("only the last rows of the right matrix count", "multiply_add(a[first *", "multiply(a[first *"),
         ("few rows: only the last part counts", "np.sum(sums, axis=0, out=y)", "sums[-1]"),
-        ("a transposed matrix taken as it lies", "walk = 1, 0, depth, across", "walk = 1, 0, depth, 1"),
+        ("a transposed matrix taken as it lies", "walk = 1, 0, stop - first, across", "walk = 1, 0, stop - first, 1"),
     ],
     ("kernels/batchnorm.py",): [
         ("ReLU passes all gradients", "weighted[c] += gradient * distance", "weighted[c] += above[c] * distance"),

@@ -1,6 +1,6 @@
 """Products of whole matrices, as dense layers take them."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import get_num_threads, int64, prange
@@ -20,6 +20,15 @@ PARTS = 8
 """Into which the rows of the right matrix are shared out where the left one has few."""
 
 
+class Flat(NamedTuple):
+    """A matrix in one piece, one row after the other if `by_rows`, else one column after the other."""
+
+    numbers: Array
+    by_rows: bool
+    rows: int
+    columns: int
+
+
 def matmul(a: Array, b: Array) -> Array:
     """The product (M, P) of a (M, D) and b (D, P); either may be a view, such as a transposed one."""
     (rows, depth), columns, workers = a.shape, b.shape[1], get_num_threads()
@@ -30,53 +39,61 @@ def matmul(a: Array, b: Array) -> Array:
         sums = np.zeros((PARTS, rows, columns), a.dtype)
         _multiply_few_rows(np.ascontiguousarray(a), b, sums)
         return np.sum(sums, axis=0, out=y)
+    a, b = (each if each.flags.forc else np.ascontiguousarray(each) for each in (a, b))
     step, across = (stride // a.itemsize for stride in a.strides)
     offsets = np.minimum(np.arange(-(-rows // ROWS) * ROWS), rows - 1) * step
     blocks = -(-columns * a.itemsize // (VECTORS * VECTOR_BYTES))
     shares = (1, workers) if blocks % workers == 0 else (workers, 1)
-    _multiply_many_rows(a, offsets, across, b, y, blocks, shares)
+    # Flat, so that one compiled function serves, however the matrices lie in memory.
+    flat = Flat(b.ravel("K"), b.flags.c_contiguous, depth, columns)
+    _multiply_many_rows(a.ravel("K"), offsets, across, flat, y, blocks, shares)
     return y
 
 
 @kernel(cached=False)
-def pack(part: Array, packed: Array) -> None:
-    """Copy part (depth, columns) to packed (blocks, DEPTH, columns of a block), along the way it lies in memory."""
+def pack(b: Any, rows: Pair, columns: Pair, packed: Array) -> None:
+    """Copy these rows and columns of b (Flat), from and up to, to packed (blocks, DEPTH, columns of a block)."""
     width = packed.shape[2]
-    if part.strides[1] < part.strides[0]:
-        for d in range(part.shape[0]):
-            for block in range(len(packed)):
-                row, target = part[d, block * width : (block + 1) * width], packed[block, d]
+    if b.by_rows:
+        for d in range(rows[0], rows[1]):
+            for first in range(columns[0], columns[1], width):
+                stop = min(first + width, columns[1])
+                row = b.numbers[d * b.columns + first : d * b.columns + stop]
+                target = packed[(first - columns[0]) // width, d - rows[0]]
                 for c in range(len(row)):
                     target[c] = row[c]
     else:
-        for c in range(part.shape[1]):
-            column, into = part[:, c], packed[c // width, :, c % width]
+        for c in range(columns[0], columns[1]):
+            column = b.numbers[c * b.rows + rows[0] : c * b.rows + rows[1]]
+            into = packed[(c - columns[0]) // width, :, (c - columns[0]) % width]
             for d in range(len(column)):
                 into[d] = column[d]
 
 
 @kernel
-def _multiply_many_rows(
-    a: Array, offsets: Integers, across: int, b: Array, y: Array, blocks: int, shares: Pair
-) -> None:
-    """shares: in how many groups of rows, and in how many of blocks of columns, the work is divided."""
+def _multiply_many_rows(a: Array, offsets: Integers, across: int, b: Any, y: Array, blocks: int, shares: Pair) -> None:
+    """Compute y = a b. a: flat, row r beginning at offsets[r] and its numbers `across` apart. b: Flat.
+
+    shares: in how many groups of rows, and in how many of blocks of columns, the work is divided.
+    """
     width, groups = VECTORS * VECTOR_BYTES // y.itemsize, len(offsets) // ROWS
     for each in prange(shares[0] * shares[1]):
-        share, part = divmod(int64(each), shares[1])
+        task: Any = int64(each)
+        share, part = divmod(task, shares[1])
         rows = groups * share // shares[0] * ROWS, groups * (share + 1) // shares[0] * ROWS
         begin, end = blocks * part // shares[1], blocks * (part + 1) // shares[1]
         packed = np.zeros((end - begin, DEPTH, width), y.dtype)
-        for first in range(0, len(b), DEPTH):
-            depth = min(DEPTH, len(b) - first)
-            pack(b[first : first + depth, begin * width : end * width], packed)
-            walk = 1, 0, depth, across
+        for first in range(0, b.rows, DEPTH):
+            stop = min(first + DEPTH, b.rows)
+            pack(b, (first, stop), (begin * width, min(end * width, b.columns)), packed)
+            walk = 1, 0, stop - first, across
             for k in range(end - begin):
                 for row in range(rows[0], rows[1], ROWS):
                     at = row, (begin + k) * width
                     if first == 0:
                         multiply(a, offsets, walk, packed[k], (0, 0), y, at)
                     else:
-                        multiply_add(a[:, first:], offsets, walk, packed[k], (0, 0), y, at)
+                        multiply_add(a[first * across :], offsets, walk, packed[k], (0, 0), y, at)
 
 
 @kernel(contract=True)
