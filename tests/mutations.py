@@ -1,6 +1,6 @@
 """Would the checks notice a mistake? Each mutation breaks one line of the package, and something must catch it.
 
-    python -m tests.mutations            all of them, in some twenty minutes
+    python -m tests.mutations            all of them, in some ten minutes
     python -m tests.mutations --quick    one for each layer and loss, by the gradient check alone, in half a minute
 
 A mutation is a piece of source text and what to put in its place. It is made in a copy of the package, on which the
