@@ -175,7 +175,7 @@ def forward_pool(conv: FirstConv, filters: int, kept: Mask | None = None, scale:
     """The same, pooled: as `winograd.forward_pool`."""
     shape = (len(conv.x), conv.height // 2, conv.width // 2, filters)
     y: Array = empty(shape, conv.dtype)
-    winners: Integers = empty(shape, np.int8)
+    winners = np.empty(shape, np.int8)
     kept = as_contiguous("kept", kept, shape, np.bool_) if kept is not None else None
     target = BiasReLUPool(y, winners, np.zeros(filters, conv.dtype), kept, conv.dtype.type(scale))
     write(conv, target, (len(y), 2 * shape[1], 2 * shape[2], filters))
@@ -207,7 +207,8 @@ def write(source: Any, target: Any, shape: Shape) -> None:
     """Write source, images or a prologue (N, H, W, C) of this shape, into target, images or an epilogue."""
     count, height, width, channels = shape
     code, numbers, target_numbers = copy(TILE, source, target)
-    targets = target_numbers[np.newaxis].repeat(min(get_num_threads(), max(count, 1)), axis=0)
+    workers = min(get_num_threads(), count) if count > 1 else 1
+    targets = target_numbers.reshape(1, -1).repeat(workers, axis=0)
     copy_tiles(code, numbers, targets, count, _grid(height, width), channels)
 
 

@@ -12,6 +12,7 @@ some pixels, a vector of channels each. `contains` emits a test whether the tile
 is masked.
 """
 
+import functools
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -61,7 +62,7 @@ def _describe(fields: Any, numbers: list[int]) -> Kind:
         elif isinstance(field, tuple):
             kinds.append(_describe(field, numbers))
         elif isinstance(field, np.floating):
-            numbers.append(int(field.view(f"i{field.itemsize}")))
+            numbers.append(_bits(field))
             kinds.append(field.dtype)
         elif field is None or isinstance(field, Fixed):
             kinds.append(field)
@@ -69,6 +70,11 @@ def _describe(fields: Any, numbers: list[int]) -> Kind:
             numbers.append(field)
             kinds.append(INT64)
     return type(fields), tuple(kinds)
+
+
+@functools.lru_cache(typed=True)  # 1 of float32 and of float64 are equal, but not their bits
+def _bits(number: np.floating[Any]) -> int:
+    return int(number.view(f"i{number.itemsize}"))
 
 
 def described(builder: ir.IRBuilder, kind: Kind, numbers: Iterator[ir.Value]) -> Any:
