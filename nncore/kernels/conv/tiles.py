@@ -17,6 +17,8 @@ kernels (`passes`) are compiled once, and call whichever move they are handed.
 """
 
 import functools
+import itertools
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -92,8 +94,8 @@ def _planes(dtype: DTypeLike) -> Kind:
 def _code(move: Move) -> int:
     constant = Constant(move)
 
-    def code(source, target, first, stop, rows, columns, top, left, start, end):  # type: ignore[no-untyped-def]
-        emit_move(constant, source, target, (first, stop), (rows, columns), (top, left), (start, end))
+    def code(source, target, work):  # type: ignore[no-untyped-def]
+        emit_move(constant, source, target, work)
 
     return compiled_address(code)
 
@@ -108,11 +110,11 @@ def _move(typing: Any, code: Any, source: Any, target: Any, tiles: Any, grid: An
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         code, *ends = arguments[:3]
-        numbers = [_descriptor(context, builder, *end) for end in zip(signature.args[1:3], ends, strict=True)]
-        for kind, pair in zip(signature.args[3:], arguments[3:], strict=True):
-            numbers += unpack(context, builder, kind, pair)
-        function = ir.FunctionType(ir.VoidType(), [INDEX] * len(numbers)).as_pointer()
-        builder.call(builder.inttoptr(code, function), numbers)
+        addresses = [_descriptor(context, builder, *end) for end in zip(signature.args[1:3], ends, strict=True)]
+        pairs = zip(signature.args[3:], arguments[3:], strict=True)
+        addresses.append(_on_the_stack(builder, [n for pair in pairs for n in unpack(context, builder, *pair)]))
+        function = ir.FunctionType(ir.VoidType(), [INDEX] * len(addresses)).as_pointer()
+        builder.call(builder.inttoptr(code, function), addresses)
         return context.get_dummy_value()
 
     return types.void(types.intp, source, target, tiles, grid, origin, channels), generate
@@ -126,32 +128,34 @@ def _descriptor(context: Any, builder: ir.IRBuilder, kind: types.Array, value: i
     array = strided(context, builder, kind, value)
     if kind.ndim == 1:
         return array.data
-    numbers = [array.data, *array.shape, *array.strides]
+    return _on_the_stack(builder, [array.data, *array.shape, *array.strides])
+
+
+def _on_the_stack(builder: ir.IRBuilder, numbers: Sequence[ir.Value]) -> ir.Value:
+    """Where these numbers are, one after the other."""
     memory = cgutils.alloca_once(builder, ir.ArrayType(INDEX, len(numbers)))
     for i, number in enumerate(numbers):
         builder.store(number, cgutils.gep_inbounds(builder, memory, INDEX(0), INDEX(i)))
     return builder.ptrtoint(memory, INDEX)
 
 
-def _emit_move(
-    typing: Any, kind: Any, source: Any, target: Any, tiles: Any, grid: Any, origin: Any, channels: Any
-) -> Any:
-    """The code of a move, as instructions."""
+def _emit_move(typing: Any, kind: Any, source: Any, target: Any, work: Any) -> Any:
+    """The code of a move. source, target, work: the addresses of two descriptors and of eight numbers (`_emit`)."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        pairs = [unpack(context, builder, *pair) for pair in zip(signature.args[3:], arguments[3:], strict=True)]
-        _emit(builder, kind.value, arguments[1:3], *pairs)
+        _, source, target, work = arguments
+        _emit(builder, kind.value, (source, target), list(itertools.islice(_numbers(builder, work), 8)))
         return context.get_dummy_value()
 
-    return types.void(kind, source, target, tiles, grid, origin, channels), generate
+    return types.void(kind, source, target, work), generate
 
 
 emit_move: Any = intrinsic(_emit_move)
 
 
-def _emit(b: ir.IRBuilder, move: Move, ends: Any, tiles: Any, grid: Any, origin: Any, channels: Any) -> None:
-    """Loops over the tiles and over vectors of channels."""
-    transform, (start, end) = move.transform, channels
+def _emit(b: ir.IRBuilder, move: Move, ends: Sequence[ir.Value], work: Sequence[ir.Value]) -> None:
+    """Loops over tiles and vectors of channels. work: the numbers of tiles, grid, origin and channels, see `move`."""
+    transform, tiles, grid, origin, (start, end) = move.transform, work[:2], work[2:4], work[4:6], work[6:]
     source, target = (
         described(b, kind, _numbers(b, address)) for kind, address in zip((move.source, move.target), ends, strict=True)
     )
