@@ -173,15 +173,9 @@ def _algorithm(conv: Conv2D, shape: Shape, asked: str, images: int) -> str:
 
 def _prologue(conv: Conv2D, x: Array, following: Padding) -> Any:
     """The convolution and its ReLU, not yet computed, in front of a convolution with the padding `following`."""
-    kernel = _writable(conv.parameters["kernel"])
-    return first_conv.first_conv(x, kernel, _bias(conv), conv.padding_for(x.shape[1:3]), following)
+    return first_conv.first_conv(x, conv.parameters["kernel"], _bias(conv), conv.padding_for(x.shape[1:3]), following)
 
 
 def _bias(conv: Conv2D) -> Array:
     bias = conv.parameters.get("bias")
-    return np.zeros(conv.filters, conv.parameters["kernel"].dtype) if bias is None else _writable(bias)
-
-
-def _writable(array: Array) -> Array:
-    """The array, or a copy of a frozen one: to copy a few numbers takes less time than to find where those lie."""
-    return array if array.flags.writeable else array.copy()
+    return np.zeros(conv.filters, conv.parameters["kernel"].dtype) if bias is None else bias

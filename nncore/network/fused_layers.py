@@ -40,7 +40,6 @@ def keep_gradients(layer: Any, dkernel: Array, dbias: Array | None) -> None:
     """Leave the gradients of a convolution or a dense layer with it."""
     layer.gradients["kernel"] = dkernel.reshape(layer.parameters["kernel"].shape)
     if layer.use_bias:
-        assert dbias is not None
         layer.gradients["bias"] = dbias
 
 

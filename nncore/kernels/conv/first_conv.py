@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import get_num_threads
+from numba import get_num_threads, int64, prange
 
 from nncore.kernels.conv.direct import pad
 from nncore.kernels.conv.epilogues import BiasReLUPool, relu
-from nncore.kernels.conv.passes import copy_tiles
 from nncore.kernels.conv.prologues import Corner, Fixed, PoolBackward, describe, relu_backward
-from nncore.kernels.conv.tiles import Transform, copy
+from nncore.kernels.conv.tiles import Transform, copy, move
+from nncore.kernels.runtime import kernel
 from nncore.kernels.simd.vector import (
     INDEX,
     VECTOR_BYTES,
@@ -214,3 +214,13 @@ def write(source: Any, target: Any, shape: Shape) -> None:
 
 def _grid(height: int, width: int) -> Pair:
     return -(-height // TILE_SIZE), -(-width // TILE_SIZE)
+
+
+@kernel
+def copy_tiles(code: int, source: Integers, targets: Integers, count: int, grid: Pair, channels: int) -> None:
+    """Move all tiles of `count` images. targets: (workers, numbers), of each worker a descriptor of its own."""
+    for each in prange(len(targets)):
+        w: Any = int64(each)
+        tiles = grid[0] * grid[1]
+        these = count * w // len(targets) * tiles, count * (w + 1) // len(targets) * tiles
+        move(code, source, targets[w], these, grid, (0, 0), (0, channels))

@@ -205,13 +205,3 @@ def transform_sums(scatter: int, sums: Array, dkernel: Integers, filters: int) -
             channels = block * columns, min(filters, (block + 1) * columns)
             for worker in range(len(sums)):
                 move(scatter, sums[worker, block, c : c + 1], dkernel, (c, c + 1), (1, 1), (0, 0), channels)
-
-
-@kernel
-def copy_tiles(code: int, source: Integers, targets: Integers, count: int, grid: Pair, channels: int) -> None:
-    """Move all tiles of `count` images. targets: (workers, numbers), of each worker a descriptor of its own."""
-    for each in prange(len(targets)):
-        w: Any = int64(each)
-        tiles = grid[0] * grid[1]
-        these = count * w // len(targets) * tiles, count * (w + 1) // len(targets) * tiles
-        move(code, source, targets[w], these, grid, (0, 0), (0, channels))

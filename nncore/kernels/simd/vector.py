@@ -37,6 +37,7 @@ SCALARS = {
     np.dtype(np.bool_): BYTE,
     np.dtype(np.int64): INDEX,
 }
+SMALL = 2**14  # bytes: a read-only array of so many is copied in less time than `address` takes to find it
 CONTRACT = ("contract",)  # a product and the sum that takes it may become one instruction
 
 
@@ -49,7 +50,8 @@ def as_contiguous(name: str, array: Any, shape: Shape, dtype: DTypeLike) -> Any:
         raise ShapeError(f"{name} must have the shape {shape}, not {array.shape}")
     if name == "x" and array.dtype not in (np.float32, np.float64):
         raise OptionError(f"x must be float32 or float64, not {array.dtype}")
-    return np.ascontiguousarray(array, dtype)
+    array = np.ascontiguousarray(array, dtype)
+    return array if array.flags.writeable or array.nbytes > SMALL else array.copy()
 
 
 def address(array: Any) -> int:

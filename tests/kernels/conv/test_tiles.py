@@ -12,7 +12,7 @@ from numba import njit
 
 from nncore.errors import ShapeError
 from nncore.kernels.conv.cook_toom import cook_toom
-from nncore.kernels.conv.passes import copy_tiles
+from nncore.kernels.conv.first_conv import copy_tiles
 from nncore.kernels.conv.prologues import Fixed, Plain, ReLUBackward, describe
 from nncore.kernels.conv.tiles import Transform, copy, gather, move, scatter
 
